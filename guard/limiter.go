@@ -1,0 +1,93 @@
+package guard
+
+import (
+	"encoding/binary"
+	"hash/maphash"
+	"net/netip"
+	"time"
+)
+
+// A Limiter bounds how often each source is answered: Rate times a second, and as many at once after a second of
+// silence. An IPv6 source is its /64. It is the generic cell rate algorithm (ITU-T I.371): a source is one instant, up
+// to which it has used what it was given.
+//
+// Its memory is fixed: sources share a hash table whose seed nobody can know. Where more sources are active than it has
+// room for, the one with the least in use gives way, so a flood of spoofed sources neither grows the table nor frees
+// who is over the limit; at worst somebody is answered more often than the limit says.
+//
+// A Limiter belongs to one goroutine at a time.
+type Limiter struct {
+	Loopback bool // loopback addresses are limited too
+
+	interval int64 // nanoseconds a reply
+	burst    int64 // nanoseconds a source may be ahead
+	epoch    time.Time
+	seed     maphash.Seed
+	table    []bucket
+}
+
+// A bucket is a cache line: the sources with the same low hash bits.
+type bucket [4]source
+
+// A source is free, or fresh, where used is not after the request's time.
+type source struct {
+	tag  uint64 // the hash of the source
+	used int64  // nanoseconds since epoch
+}
+
+// limiterBuckets times four sources of 16 bytes make 1 MiB.
+const limiterBuckets = 1 << 14
+
+// NewLimiter returns a Limiter of rate replies a second for each source, rate being at least 1.
+func NewLimiter(rate int) *Limiter {
+	return &Limiter{
+		interval: int64(time.Second) / int64(max(rate, 1)),
+		burst:    int64(time.Second),
+		seed:     maphash.MakeSeed(),
+		table:    make([]bucket, limiterBuckets),
+	}
+}
+
+// Take takes one reply from what addr may have at the real time now, and tells whether there was one left.
+func (l *Limiter) Take(addr netip.Addr, now time.Time) bool {
+	if addr.IsLoopback() && !l.Loopback {
+		return true
+	}
+	if l.epoch.IsZero() {
+		l.epoch = now
+	}
+	t := int64(now.Sub(l.epoch))
+	h := l.hash(addr)
+	b := &l.table[h%limiterBuckets]
+	s := &b[0]
+	for i := range b {
+		if b[i].tag == h {
+			s = &b[i]
+			break
+		}
+		if b[i].used < s.used {
+			s = &b[i]
+		}
+	}
+	if s.tag != h {
+		*s = source{tag: h, used: t}
+	}
+	used := s.used
+	if used < t || used > t+l.burst+l.interval { // not used up, or the host's clock was set back
+		used = t
+	}
+	if used+l.interval > t+l.burst {
+		return false
+	}
+	s.used = used + l.interval
+	return true
+}
+
+func (l *Limiter) hash(addr netip.Addr) uint64 {
+	a := addr.As16()
+	key := [2]uint64{binary.LittleEndian.Uint64(a[:8])}
+	if addr.Is4() {
+		key[1] = binary.LittleEndian.Uint64(a[8:])
+	}
+	return max(maphash.Comparable(l.seed, key), 1) // 0 is an empty source's tag
+}
