@@ -1,0 +1,138 @@
+//go:build !yesterday_portable
+
+package udp
+
+import (
+	"syscall"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	// batchSize is how many datagrams one system call receives or sends: beyond 64 nothing more is gained.
+	batchSize = 64
+
+	// bufferStride sets buffers apart by a little more than 64 KiB: at exactly that the starts of all of them, where
+	// every small datagram lies, would compete for the same cache lines.
+	bufferStride = maxDatagram + 1 + 128
+
+	// replyRoom is what a reply may grow to before its buffer has to: an echo over Ethernet.
+	replyRoom = 1536
+
+	// controlRoom holds the receive stamp, both kinds of packet info and the overflow count.
+	controlRoom = 160
+)
+
+// A message is the kernel's struct mmsghdr.
+type message struct {
+	header unix.Msghdr
+	length uint32 // bytes received or sent
+}
+
+// A sockaddr is the kernel's struct sockaddr_in6, or sockaddr_in in its first 16 bytes.
+type sockaddr [unix.SizeofSockaddrInet6]byte
+
+// inbound is a batch of datagrams to receive. Everything a message points to lives as long as the batch and is
+// reached from it: the kernel writes there, and a reply is sent to the name it came with.
+type inbound struct {
+	messages [batchSize]message
+	names    [batchSize]sockaddr
+	controls [batchSize][controlRoom]byte
+	vectors  [batchSize]unix.Iovec
+	data     []byte
+}
+
+func newInbound() *inbound {
+	in := &inbound{data: make([]byte, batchSize*bufferStride)}
+	for i := range in.messages {
+		in.vectors[i].Base = &in.data[i*bufferStride]
+		in.vectors[i].SetLen(maxDatagram)
+		h := &in.messages[i].header
+		h.Name = &in.names[i][0]
+		h.Iov = &in.vectors[i]
+		h.SetIovlen(1)
+		h.Control = &in.controls[i][0]
+	}
+	in.reset(batchSize)
+	return in
+}
+
+// reset readies the first n messages to be received into again.
+func (in *inbound) reset(n int) {
+	for i := range n {
+		h := &in.messages[i].header
+		h.Namelen = uint32(len(in.names[i]))
+		h.SetControllen(controlRoom)
+		h.Flags = 0
+	}
+}
+
+// receive takes what has arrived, at most a batch, without waiting.
+func (in *inbound) receive(fd int) (n int, err syscall.Errno) {
+	r, _, err := syscall.Syscall6(unix.SYS_RECVMMSG, uintptr(fd), uintptr(unsafe.Pointer(&in.messages[0])), batchSize,
+		unix.MSG_DONTWAIT, 0, 0)
+	if err != 0 {
+		return 0, err
+	}
+	return int(r), 0
+}
+
+// datagram returns the bytes of message i.
+func (in *inbound) datagram(i int) []byte {
+	n := in.messages[i].length
+	start := i * bufferStride
+	return in.data[start : start+int(n) : start+int(n)]
+}
+
+// outbound is a batch of replies to send.
+type outbound struct {
+	messages [batchSize]message
+	controls [batchSize][controlRoom]byte
+	vectors  [batchSize]unix.Iovec
+	buffers  [batchSize][]byte
+	n        int
+}
+
+func newOutbound() *outbound {
+	out := new(outbound)
+	for i := range out.messages {
+		out.buffers[i] = make([]byte, 0, replyRoom)
+		h := &out.messages[i].header
+		h.Iov = &out.vectors[i]
+		h.SetIovlen(1)
+	}
+	return out
+}
+
+// buffer returns the memory for the next reply.
+func (out *outbound) buffer() []byte { return out.buffers[out.n][:0] }
+
+// add queues data, which was appended to buffer's, as the reply to message i of in. It goes out from the address in
+// control, which it has written n bytes of.
+func (out *outbound) add(data []byte, in *inbound, i int, from pktinfo) {
+	k := out.n
+	out.n++
+	out.buffers[k] = data // it may have grown
+	out.vectors[k].Base = unsafe.SliceData(data)
+	out.vectors[k].SetLen(len(data))
+	h := &out.messages[k].header
+	h.Name = in.messages[i].header.Name
+	h.Namelen = in.messages[i].header.Namelen
+	h.Control = nil
+	n := from.put(&out.controls[k])
+	if n > 0 {
+		h.Control = &out.controls[k][0]
+	}
+	h.SetControllen(n)
+}
+
+// send sends queued replies from the first-th on and returns how many went. An error means that the next did not.
+func (out *outbound) send(fd, first int) (n int, err syscall.Errno) {
+	r, _, err := syscall.Syscall6(unix.SYS_SENDMMSG, uintptr(fd), uintptr(unsafe.Pointer(&out.messages[first])),
+		uintptr(out.n-first), 0, 0, 0)
+	if err != 0 {
+		return 0, err
+	}
+	return int(r), 0
+}

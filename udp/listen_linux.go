@@ -1,0 +1,178 @@
+//go:build !yesterday_portable
+
+package udp
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"strconv"
+	"sync"
+
+	"golang.org/x/sys/unix"
+)
+
+// A Listener is a bound port: a socket for each shard. Until a Server serves it, what arrives waits in the kernel.
+type Listener struct {
+	addr    netip.AddrPort
+	fds     []int
+	stopFD  int // an eventfd: readable once the shards are to end
+	closing sync.Once
+}
+
+// Listen binds a socket for each of shards (at least one) to addr. No address, or ::, means all addresses of IPv6 and
+// IPv4, or of IPv4 alone where the host has no IPv6; port 0 means one that is free. The error wraps the system's, such
+// as EADDRINUSE: a port is never shared with another Listener, nor with another program.
+func Listen(addr netip.AddrPort, shards int) (*Listener, error) {
+	l := &Listener{stopFD: -1}
+	ok := false
+	defer func() {
+		if !ok {
+			l.Close()
+		}
+	}()
+	for i := range max(shards, 1) {
+		if i == 1 {
+			// The first socket was bound without SO_REUSEPORT, which would have let it join another server's port.
+			// From now on its fellows, and they alone (the same user's), may join.
+			if err := unix.SetsockoptInt(l.fds[0], unix.SOL_SOCKET, unix.SO_REUSEPORT, 1); err != nil {
+				return nil, fmt.Errorf("udp: share %v: %w", l.addr, err)
+			}
+		}
+		fd, bound, err := bind(addr, i > 0)
+		if err != nil {
+			return nil, fmt.Errorf("udp: listen on %v: %w", addr, err)
+		}
+		l.fds = append(l.fds, fd)
+		l.addr, addr = bound, bound
+	}
+	var err error
+	if l.stopFD, err = unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK); err != nil {
+		return nil, fmt.Errorf("udp: eventfd: %w", err)
+	}
+	ok = true
+	return l, nil
+}
+
+// Addr returns the address and the port that were bound.
+func (l *Listener) Addr() netip.AddrPort { return l.addr }
+
+// Close closes a Listener that no Server serves (a Server closes its own).
+func (l *Listener) Close() error {
+	l.closing.Do(func() {
+		for _, fd := range l.fds {
+			unix.Close(fd)
+		}
+		if l.stopFD >= 0 {
+			unix.Close(l.stopFD)
+		}
+	})
+	return nil
+}
+
+func (l *Listener) shards() int { return len(l.fds) }
+
+// stop makes the eventfd readable for good.
+func (l *Listener) stop() {
+	one := [8]byte{7: 1, 0: 1} // not 0 in either byte order
+	unix.Write(l.stopFD, one[:])
+}
+
+// bind opens a socket, bound to addr and set up for the shard's loop, and returns it with the address it has.
+func bind(addr netip.AddrPort, share bool) (fd int, bound netip.AddrPort, err error) {
+	ip := addr.Addr().Unmap()
+	family := unix.AF_INET6
+	if ip.Is4() {
+		family = unix.AF_INET
+	}
+	fd, err = unix.Socket(family, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	if wildcard(ip) && errors.Is(err, unix.EAFNOSUPPORT) {
+		return bind(netip.AddrPortFrom(netip.IPv4Unspecified(), addr.Port()), share)
+	}
+	if err != nil {
+		return -1, bound, err
+	}
+	defer func() {
+		if err != nil {
+			unix.Close(fd)
+		}
+	}()
+	if share {
+		if err = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEPORT, 1); err != nil {
+			return -1, bound, err
+		}
+	}
+	if err = setOptions(fd, family); err != nil {
+		return -1, bound, err
+	}
+	var sa unix.Sockaddr
+	if family == unix.AF_INET {
+		sa = &unix.SockaddrInet4{Port: int(addr.Port()), Addr: ip.As4()}
+	} else {
+		sa6 := &unix.SockaddrInet6{Port: int(addr.Port())}
+		if !wildcard(ip) {
+			sa6.Addr = ip.As16()
+			if sa6.ZoneId, err = zoneID(ip.Zone()); err != nil {
+				return -1, bound, err
+			}
+		}
+		sa = sa6
+	}
+	if err = unix.Bind(fd, sa); err != nil {
+		return -1, bound, err
+	}
+	if sa, err = unix.Getsockname(fd); err != nil {
+		return -1, bound, err
+	}
+	switch sa := sa.(type) {
+	case *unix.SockaddrInet4:
+		bound = netip.AddrPortFrom(netip.AddrFrom4(sa.Addr), uint16(sa.Port))
+	case *unix.SockaddrInet6:
+		bound = netip.AddrPortFrom(netip.AddrFrom16(sa.Addr).WithZone(ip.Zone()), uint16(sa.Port))
+	}
+	return fd, bound, nil
+}
+
+func setOptions(fd, family int) error {
+	set := func(level, option, value int) error { return unix.SetsockoptInt(fd, level, option, value) }
+	if family == unix.AF_INET6 {
+		if err := errors.Join(
+			set(unix.SOL_IPV6, unix.IPV6_V6ONLY, 0),
+			set(unix.SOL_IPV6, unix.IPV6_RECVPKTINFO, 1),
+		); err != nil {
+			return err
+		}
+	}
+	// On a socket of IPv6 this tells the destination of IPv4 datagrams, broadcasts and all.
+	if err := set(unix.SOL_IP, unix.IP_PKTINFO, 1); err != nil {
+		return err
+	}
+	// Kernels before 5.1 have the stamp with the 32-bit seconds alone; without any, time is read after the receive.
+	if set(unix.SOL_SOCKET, unix.SO_TIMESTAMPNS_NEW, 1) != nil {
+		set(unix.SOL_SOCKET, unix.SO_TIMESTAMPNS, 1)
+	}
+	if err := set(unix.SOL_SOCKET, unix.SO_RXQ_OVFL, 1); err != nil {
+		return err
+	}
+	// Beyond net.core.rmem_max only the administrator may go; less is no failure.
+	if set(unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, receiveBuffer) != nil {
+		set(unix.SOL_SOCKET, unix.SO_RCVBUF, receiveBuffer)
+	}
+	// A send waits while the device's queue is full, but not for ever on a device that is stuck.
+	return unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_SNDTIMEO, &unix.Timeval{Usec: 100_000})
+}
+
+// zoneID finds the index of the interface that a zone names.
+func zoneID(zone string) (uint32, error) {
+	if zone == "" {
+		return 0, nil
+	}
+	if iface, err := net.InterfaceByName(zone); err == nil {
+		return uint32(iface.Index), nil
+	}
+	if n, err := strconv.ParseUint(zone, 10, 32); err == nil {
+		return uint32(n), nil
+	}
+	return 0, fmt.Errorf("no interface %q", zone)
+}

@@ -1,0 +1,246 @@
+//go:build !yesterday_portable
+
+package udp
+
+import (
+	"net"
+	"net/netip"
+	"os"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/yesterday-time/yesterday/exchange"
+)
+
+// still returns a shard whose loop does not run, so that a test can turn it, and a client of it.
+func still(t testing.TB, addr netip.AddrPort, ring *exchange.Ring) (*shard, *net.UDPConn) {
+	t.Helper()
+	l, err := Listen(addr, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	to := l.Addr()
+	if !addr.Addr().IsValid() {
+		to = netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), to.Port())
+	}
+	return newShard(l, 0, "echo", echo, ring), dial(t, to)
+}
+
+func TestBatchLoopAllocatesNothing(t *testing.T) {
+	tap := exchange.NewTap()
+	for name, addr := range map[string]netip.AddrPort{
+		"IPv4": loopback, "IPv6": netip.MustParseAddrPort("[::1]:0"), "wildcard": {},
+	} {
+		s, conn := still(t, addr, tap.Ring())
+		data, reply := []byte("hello"), make([]byte, 16)
+		if n := testing.AllocsPerRun(500, func() {
+			conn.Write(data)
+			conn.Write(data)
+			for answered := 0; answered < 2; {
+				n, err := s.turn()
+				if err != nil {
+					t.Fatal(err)
+				}
+				answered += n
+			}
+			conn.Read(reply)
+			conn.Read(reply)
+		}); n != 0 {
+			t.Errorf("%s: %v allocations a batch", name, n)
+		}
+	}
+}
+
+// A request older than a second when it is read gets no answer.
+func TestStale(t *testing.T) {
+	s, conn := still(t, loopback, nil)
+	for _, age := range []time.Duration{0, staleAfter + time.Second, -time.Hour} {
+		conn.Write([]byte("x"))
+		n, errno := s.in.receive(s.fd)
+		if n != 1 || errno != 0 {
+			t.Fatalf("received %d, %v", n, errno)
+		}
+		s.serve(0, time.Now().Add(age))
+		s.send()
+		s.in.reset(n)
+	}
+	if got := s.counters.Local.Verdicts; got[exchange.Stale] != 1 || got[exchange.Answer] != 2 {
+		t.Errorf("verdicts %v, want one stale and two answers", got)
+	}
+}
+
+func TestKernelStamps(t *testing.T) {
+	s, conn := still(t, loopback, nil)
+	before := time.Now()
+	conn.Write([]byte("x"))
+	after := time.Now()
+	if _, errno := s.in.receive(s.fd); errno != 0 {
+		t.Fatal(errno)
+	}
+	c := parseControl(s.in.controls[0][:s.in.messages[0].header.Controllen])
+	// The kernel's clock and Go's are the same; it is not looked at in between.
+	if c.received.Before(before.Round(0)) || c.received.After(after.Round(0)) {
+		t.Errorf("stamped %v, want it between %v and %v", c.received, before, after)
+	}
+}
+
+// The reply to a datagram sent to one of many addresses leaves from it.
+func TestReplyAddress(t *testing.T) {
+	addr, _ := serve(t, new(Server), netip.AddrPort{}, 1)
+	for _, host := range []string{"127.0.0.1", "127.0.0.2", "127.1.2.3", "::1"} {
+		// A connected socket hears nobody but whom it asked.
+		conn := dial(t, netip.AddrPortFrom(netip.MustParseAddr(host), addr.Port()))
+		if got := ask(t, conn, []byte(host)); string(got) != host {
+			t.Errorf("%s: reply %q", host, got)
+		}
+	}
+}
+
+func TestBroadcastIsKnown(t *testing.T) {
+	for name, addr := range map[string]netip.AddrPort{"dual": {}, "IPv4": netip.MustParseAddrPort("0.0.0.0:0")} {
+		s, _ := still(t, addr, nil)
+		for host, want := range map[string]bool{"127.255.255.255": true, "127.0.0.1": false} {
+			conn := dial(t, netip.AddrPortFrom(netip.MustParseAddr(host), s.port))
+			if _, err := conn.Write([]byte("x")); err != nil {
+				t.Fatal(err)
+			}
+			if n, errno := s.in.receive(s.fd); n != 1 {
+				t.Fatalf("%s: received %d, %v", name, n, errno)
+			}
+			s.serve(0, time.Now())
+			if s.request.Multicast != want {
+				t.Errorf("%s: a datagram to %s: multicast %v, want %v", name, host, s.request.Multicast, want)
+			}
+			s.out.n = 0
+			s.in.reset(1)
+		}
+	}
+}
+
+// What the kernel drops because the buffer is full is counted as soon as the next datagram is read.
+func TestOverflow(t *testing.T) {
+	s, conn := still(t, loopback, nil)
+	if err := unix.SetsockoptInt(s.fd, unix.SOL_SOCKET, unix.SO_RCVBUF, 1); err != nil {
+		t.Fatal(err)
+	}
+	const sent = 1000
+	for range sent {
+		conn.Write([]byte("x"))
+	}
+	received := uint64(0)
+	read := func() {
+		for {
+			n, err := s.turn()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if n == 0 {
+				return
+			}
+			received += uint64(n)
+		}
+	}
+	read()
+	conn.Write([]byte("x"))
+	read()
+	lost := sent + 1 - received
+	if lost == 0 {
+		t.Fatal("nothing was lost: the test shows nothing")
+	}
+	if got := s.counters.Load().Overflow; got != lost {
+		t.Errorf("overflow %d, want %d", got, lost)
+	}
+}
+
+// A socket that is none any more ends the server with an error.
+func TestBrokenSocketEndsServer(t *testing.T) {
+	l, err := Listen(loopback, 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	fds := l.fds
+	s := &Server{NewHandler: func(int) exchange.Handler { return echo }}
+	ended := make(chan error, 1)
+	go func() { ended <- s.Serve(t.Context(), l) }()
+	null, err := os.Open(os.DevNull)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer null.Close()
+	conn := dial(t, l.Addr())
+	ask(t, conn, []byte("x"))
+	for _, fd := range fds { // both, as either may be the one that is asked
+		if err := unix.Dup3(int(null.Fd()), fd, unix.O_CLOEXEC); err != nil {
+			t.Fatal(err)
+		}
+	}
+	conn.Write([]byte("x")) // wakes the shard
+	select {
+	case err := <-ended:
+		if err == nil || err == ErrServerClosed {
+			t.Errorf("Serve: %v, want an error", err)
+		}
+	case <-time.After(patience):
+		t.Fatal("the server goes on in silence")
+	}
+}
+
+func TestErrorsThatPass(t *testing.T) {
+	s, conn := still(t, loopback, nil)
+	for _, errno := range []unix.Errno{unix.ECONNREFUSED, unix.ENOBUFS, unix.EPERM, unix.EHOSTUNREACH, unix.ENETDOWN} {
+		if err := s.receiveFailed(errno); err != nil {
+			t.Errorf("%v ends the server: %v", errno, err)
+		}
+	}
+	for _, errno := range []unix.Errno{unix.EINTR, unix.EAGAIN} {
+		if err := s.receiveFailed(errno); err != nil {
+			t.Errorf("%v ends the server: %v", errno, err)
+		}
+	}
+	if got := s.counters.Load().Errors; got != 5 {
+		t.Errorf("%d errors counted, want 5", got)
+	}
+	if err := s.receiveFailed(unix.EBADF); err == nil {
+		t.Error("EBADF passes")
+	}
+	conn.Write([]byte("x"))
+	if n, err := s.turn(); n != 1 || err != nil {
+		t.Errorf("after them: %d, %v", n, err)
+	}
+}
+
+// FuzzControl reads control messages as no kernel writes them.
+func FuzzControl(f *testing.F) {
+	var b [controlRoom]byte
+	for _, p := range []pktinfo{{addr: netip.MustParseAddr("192.0.2.1")}, {addr: netip.MustParseAddr("fe80::1"), link: 3}} {
+		f.Add(b[:p.put(&b)])
+	}
+	f.Add([]byte{255, 255, 255, 255, 255, 255, 255, 255})
+	f.Fuzz(func(t *testing.T, data []byte) {
+		c := parseControl(append(make([]byte, 0, max(len(data), 64)), data...))
+		if c.to.addr.IsValid() && c.to.addr.Is4In6() {
+			t.Errorf("an address in two dresses: %v", c.to.addr)
+		}
+	})
+}
+
+func TestPktinfoPutParse(t *testing.T) {
+	var b [controlRoom]byte
+	for _, want := range []pktinfo{
+		{addr: netip.MustParseAddr("192.0.2.1")},
+		{addr: netip.MustParseAddr("2001:db8::1")},
+		{addr: netip.MustParseAddr("fe80::1"), link: 3},
+	} {
+		got := parseControl(b[:want.put(&b)]).to
+		got.multicast = false // ipi_addr is the kernel's to fill in
+		if got != want {
+			t.Errorf("%v comes back as %v", want, got)
+		}
+	}
+	if n := (pktinfo{}).put(&b); n != 0 {
+		t.Errorf("no address takes %d bytes", n)
+	}
+}
