@@ -1,6 +1,10 @@
 package clock
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/yesterday-time/yesterday/internal/nearest"
+)
 
 // unexpected tells that the next word can't stand where it does, what may, and what it may have meant: one of the
 // candidates, or a right word in the wrong form.
@@ -8,12 +12,12 @@ func (p *parser) unexpected(want string, candidates ...string) *SyntaxError {
 	text, w := p.peek()
 	problem, hint := "unexpected word", ""
 	lower := strings.ToLower(text)
-	near, slip := nearest(text, candidates)
+	near := nearest.Word(text, candidates...)
 	split := strings.LastIndexAny(text, "+-")
 	switch {
 	case split > 0 && isBase(text[:split]):
 		hint = didYouMean(text[:split] + " " + text[split:])
-	case slip && near != text:
+	case near != "" && near != text:
 		problem, hint = "unknown word", didYouMean(near)
 	case lower == "leap" || lower == "leap-" || lower == "smear" || lower == "leap-second":
 		hint = "leap seconds are not in this version"

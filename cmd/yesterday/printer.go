@@ -1,0 +1,62 @@
+package main
+
+import (
+	"io"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// flushWithin is how long a printer that closes waits for whoever does not read.
+const flushWithin = 300 * time.Millisecond
+
+// A printer writes lines without making anybody wait: where the terminal or the pipe is not read, lines are lost and
+// counted. Any goroutine may write, at any time.
+type printer struct {
+	lines   chan []byte
+	closing chan struct{}
+	once    sync.Once
+	done    chan struct{}
+	lost    atomic.Uint64
+}
+
+func newPrinter(w io.Writer) *printer {
+	p := &printer{lines: make(chan []byte, 256), closing: make(chan struct{}), done: make(chan struct{})}
+	go func() {
+		defer close(p.done)
+		for {
+			select {
+			case line := <-p.lines:
+				w.Write(line) // a reader that has gone is no reason to stop serving
+				continue
+			default:
+			}
+			select {
+			case line := <-p.lines:
+				w.Write(line)
+			case <-p.closing:
+				return
+			}
+		}
+	}()
+	return p
+}
+
+// Write queues a copy of line, or counts it as lost.
+func (p *printer) Write(line []byte) (int, error) {
+	select {
+	case p.lines <- append([]byte(nil), line...):
+	default:
+		p.lost.Add(1)
+	}
+	return len(line), nil
+}
+
+// close writes what is queued, as far as it is read in time. What is written later is lost.
+func (p *printer) close() {
+	p.once.Do(func() { close(p.closing) })
+	select {
+	case <-p.done:
+	case <-time.After(flushWithin):
+	}
+}

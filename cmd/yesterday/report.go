@@ -1,0 +1,293 @@
+package main
+
+import (
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/yesterday-time/yesterday"
+	"github.com/yesterday-time/yesterday/exchange"
+)
+
+const (
+	// maxLines is how many request lines a second are printed; the rest is counted in one more.
+	maxLines = 20
+
+	// refusalEvery is how often a cause of refusals is told of.
+	refusalEvery = time.Minute
+
+	ctime = time.ANSIC
+)
+
+// A reporter tells a person, or a program that reads JSON, what serve does: what was bound, a line for each request,
+// who was refused, and the counts.
+type reporter struct {
+	out, err *printer
+	log      *slog.Logger // nil: text
+	warn     *slog.Logger
+	quiet    bool
+	tty      bool
+	color    bool
+
+	mu      sync.Mutex
+	width   int       // of the widest address so far, for a terminal's columns
+	second  time.Time // when the second began that printed counts
+	printed int
+	skipped uint64 // in this second
+	flush   *time.Timer
+	refused [exchange.NumVerdicts]refusal
+}
+
+// A refusal is when a cause was last told of, and how many there were since.
+type refusal struct {
+	told  time.Time
+	since uint64
+}
+
+func newReporter(out, err *printer, e *env, asJSON, quiet bool) *reporter {
+	r := &reporter{out: out, err: err, quiet: quiet, tty: e.tty, color: e.color}
+	if asJSON {
+		r.log = slog.New(slog.NewJSONHandler(out, nil))
+		r.warn = slog.New(slog.NewJSONHandler(err, nil))
+	}
+	return r
+}
+
+// listening tells what was bound, a line for each service and address.
+func (r *reporter) listening(srv *yesterday.Server, allow string) {
+	endpoints := srv.Endpoints()
+	for len(endpoints) > 0 {
+		first := endpoints[0]
+		n := slices.IndexFunc(endpoints, func(e yesterday.Endpoint) bool { return e.Kind != first.Kind || e.Addr != first.Addr })
+		if n < 0 {
+			n = len(endpoints)
+		}
+		var transports yesterday.Transports
+		for _, e := range endpoints[:n] {
+			transports |= e.Transport
+		}
+		if r.log != nil {
+			r.log.Info("listening", "service", first.Kind.String(), "transport", transports.String(), "addr", first.Addr.String())
+		} else {
+			fmt.Fprintf(r.out, "%-7s  %-7s  %v\n", first.Kind, transports, first.Addr)
+		}
+		endpoints = endpoints[n:]
+	}
+	if r.log != nil {
+		r.log.Info("serving", "clock", fmt.Sprint(srv.Clock), "allow", allow)
+		return
+	}
+	fmt.Fprintf(r.out, "serving the clock %q to %s\n", fmt.Sprint(srv.Clock), audience(allow))
+}
+
+// audience says in words who is answered.
+func audience(allow string) string {
+	switch allow {
+	case "private":
+		return "private addresses (--allow)"
+	case "any":
+		return "everybody"
+	case "none":
+		return "nobody (--allow none)"
+	}
+	return allow
+}
+
+// watch is told of the exchanges.
+func (r *reporter) watch(batch []exchange.Record, lost uint64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	now := time.Now()
+	for i := range batch {
+		d := &batch[i]
+		switch {
+		case d.Verdict != exchange.Answer:
+			r.refuse(d, now)
+		case r.quiet:
+		case r.room(now):
+			r.request(d)
+		default:
+			r.skip(1, now)
+		}
+	}
+	if !r.quiet && lost > 0 {
+		r.skip(lost, now)
+	}
+}
+
+// room tells whether one more line may be printed in this second, and counts it.
+func (r *reporter) room(now time.Time) bool {
+	r.begin(now)
+	if r.printed == maxLines {
+		return false
+	}
+	r.printed++
+	return true
+}
+
+// begin begins a new second if the last is over.
+func (r *reporter) begin(now time.Time) {
+	if now.Sub(r.second) >= time.Second {
+		r.tellSkipped()
+		r.second, r.printed = now, 0
+	}
+}
+
+// skip counts n requests without a line.
+func (r *reporter) skip(n uint64, now time.Time) {
+	r.begin(now)
+	r.skipped += n
+	if r.flush != nil {
+		return
+	}
+	// The count is due at the second's end, whether or not another request comes.
+	r.flush = time.AfterFunc(r.second.Add(time.Second).Sub(now), func() {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.tellSkipped()
+	})
+}
+
+// tellSkipped prints how many requests had no line of their own.
+func (r *reporter) tellSkipped() {
+	if r.flush != nil {
+		r.flush.Stop()
+		r.flush = nil
+	}
+	if r.skipped == 0 {
+		return
+	}
+	if r.log != nil {
+		r.log.Info("more answered", "count", r.skipped)
+	} else {
+		fmt.Fprintf(r.out, "… and %s more in that second\n", thousands(r.skipped))
+	}
+	r.skipped = 0
+}
+
+// request prints the line of one answered request.
+func (r *reporter) request(d *exchange.Record) {
+	if r.log != nil {
+		attrs := []any{
+			"received", d.Received, "from", d.From.String(), "to", d.To.String(), "service", d.Service, "transport", d.Transport,
+			"asked", d.Asked, "answered", d.Answered,
+		}
+		if !d.Told.IsZero() {
+			attrs = append(attrs, "told", d.Told)
+		}
+		r.log.Info("answered", attrs...)
+		return
+	}
+	told := fmt.Sprintf("%d bytes", d.Answered)
+	if d.Answered == 1 {
+		told = "1 byte"
+	}
+	if !d.Told.IsZero() {
+		told = d.Told.Local().Format(ctime)
+	}
+	at, from, what := d.Received.Local().Format("15:04:05.000"), d.From.String(), d.Service+"/"+d.Transport
+	if r.tty {
+		r.width = max(r.width, len(from))
+		from, what = fmt.Sprintf("%-*s", r.width, from), fmt.Sprintf("%-11s", what)
+	}
+	if r.color {
+		at, told = "\x1b[2m"+at+"\x1b[0m", "\x1b[1m"+told+"\x1b[0m"
+	}
+	fmt.Fprintf(r.out, "%s %s %s ← %s\n", at, from, what, told)
+}
+
+// refuse tells of a request that was not answered, at most once a minute for each cause.
+func (r *reporter) refuse(d *exchange.Record, now time.Time) {
+	f := &r.refused[d.Verdict]
+	f.since++
+	if !f.told.IsZero() && now.Sub(f.told) < refusalEvery {
+		return
+	}
+	what := d.Service + "/" + d.Transport
+	if r.warn != nil {
+		r.warn.Warn("not answered", "cause", d.Verdict.String(), "from", d.From.String(), "service", d.Service,
+			"transport", d.Transport, "count", f.since)
+	} else {
+		more := ""
+		if f.since > 1 {
+			more = fmt.Sprintf(" (with %s more since the last such line)", thousands(f.since-1))
+		}
+		fmt.Fprintf(r.err, "yesterday: %s: %v asked %s and got no answer%s%s\n", d.Verdict, d.From, what, more, advice[d.Verdict])
+	}
+	f.told, f.since = now, 0
+}
+
+// advice is what to do about a cause, where there is something.
+var advice = map[exchange.Verdict]string{
+	exchange.NotAllowed: "; --allow says who does",
+	exchange.Limit:      "; --limit says how many a second do",
+	exchange.Loop:       "; an answer to that port could come back for ever",
+}
+
+// counters prints what became of the requests so far, a line for each endpoint that was asked.
+func (r *reporter) counters(srv *yesterday.Server) {
+	counts := srv.Counts()
+	for i, e := range srv.Endpoints() {
+		what := fmt.Sprintf("%v/%v", e.Kind, e.Transport)
+		if r.log != nil {
+			r.log.Info("counters", append([]any{"service", e.Kind.String(), "transport", e.Transport.String(), "addr", e.Addr.String()}, attributes(counts[i])...)...)
+			continue
+		}
+		fmt.Fprintf(r.out, "%-11s  %v  %s\n", what, e.Addr, sentence(counts[i]))
+	}
+}
+
+// stopped prints the counts of all endpoints together.
+func (r *reporter) stopped(srv *yesterday.Server) {
+	r.mu.Lock()
+	r.tellSkipped()
+	r.mu.Unlock()
+	var total exchange.Counts
+	for _, c := range srv.Counts() {
+		total.Add(c)
+	}
+	if r.log != nil {
+		r.log.Info("stopped", attributes(total)...)
+		return
+	}
+	fmt.Fprintf(r.out, "stopped: %s\n", sentence(total))
+}
+
+func attributes(c exchange.Counts) []any {
+	causes := []any{}
+	for cause, n := range c.Causes() {
+		causes = append(causes, slog.Uint64(cause, n))
+	}
+	return []any{"answered", c.Answered(), "dropped", c.Dropped(), slog.Group("causes", causes...), "errors", c.Errors, "untold", c.Untold}
+}
+
+// sentence is as "1,234 answered, 56 dropped (50 not allowed, 6 loop)".
+func sentence(c exchange.Counts) string {
+	var causes []string
+	for cause, n := range c.Causes() {
+		causes = append(causes, thousands(n)+" "+cause)
+	}
+	s := fmt.Sprintf("%s answered, %s dropped", thousands(c.Answered()), thousands(c.Dropped()))
+	if len(causes) > 0 {
+		s += " (" + strings.Join(causes, ", ") + ")"
+	}
+	if c.Errors > 0 {
+		s += fmt.Sprintf(", %s failed receives", thousands(c.Errors))
+	}
+	if c.Untold > 0 {
+		s += fmt.Sprintf(", %s not shown", thousands(c.Untold))
+	}
+	return s
+}
+
+// thousands is n with a comma between its groups of three digits.
+func thousands(n uint64) string {
+	s := fmt.Sprint(n)
+	for i := len(s) - 3; i > 0; i -= 3 {
+		s = s[:i] + "," + s[i:]
+	}
+	return s
+}

@@ -1,0 +1,10 @@
+//go:build !unix
+
+package main
+
+import "os"
+
+// notifyCounters does nothing: there is no such signal here.
+func notifyCounters(chan<- os.Signal) {}
+
+func ignoreBrokenPipe() {}

@@ -1,0 +1,272 @@
+package yesterday
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/netip"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/yesterday-time/yesterday/clock"
+	"github.com/yesterday-time/yesterday/exchange"
+	"github.com/yesterday-time/yesterday/guard"
+	"github.com/yesterday-time/yesterday/service"
+	"github.com/yesterday-time/yesterday/wire/rfc868"
+)
+
+// patience is how long a test waits for what must come. It is never waited out but by a test that fails.
+const patience = 10 * time.Second
+
+var (
+	anyFree = netip.MustParseAddrPort("[::]:0")
+	local   = netip.MustParseAddrPort("127.0.0.1:0")
+)
+
+// start serves, until the test's end. The channel has what Serve returns.
+func start(t *testing.T, s *Server) <-chan error {
+	t.Helper()
+	if err := s.Listen(); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- s.Serve(context.Background()) }()
+	t.Cleanup(func() { s.Shutdown(context.Background()) })
+	return ended
+}
+
+// ask sends data to the first endpoint of a kind and transport, from IPv4 loopback, and returns what comes back.
+func ask(t *testing.T, s *Server, k service.Kind, transport Transports, data string) string {
+	t.Helper()
+	got, err := tryAsk(s, k, transport, data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return got
+}
+
+func tryAsk(s *Server, k service.Kind, transport Transports, data string) (string, error) {
+	endpoints := s.Endpoints()
+	i := slices.IndexFunc(endpoints, func(e Endpoint) bool { return e.Kind == k && e.Transport == transport })
+	conn, err := net.Dial(transport.String(), netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), endpoints[i].Addr.Port()).String())
+	if err != nil {
+		return "", err
+	}
+	defer conn.Close()
+	conn.SetDeadline(time.Now().Add(patience))
+	if _, err := io.WriteString(conn, data); err != nil {
+		return "", err
+	}
+	if tcp, ok := conn.(*net.TCPConn); ok {
+		tcp.CloseWrite()
+		b, err := io.ReadAll(conn)
+		return string(b), err
+	}
+	b := make([]byte, 1500)
+	n, err := conn.Read(b)
+	return string(b[:n]), err
+}
+
+func everything(addr netip.AddrPort) []Service {
+	var all []Service
+	for _, k := range service.Kinds() {
+		all = append(all, Service{k, addr})
+	}
+	return all
+}
+
+// A Server with nothing but ports serves yesterday, over both transports, one port number a service.
+func TestServesYesterday(t *testing.T) {
+	var mu sync.Mutex
+	var told []exchange.Record
+	s := &Server{Services: everything(anyFree), Watch: func(batch []exchange.Record, _ uint64) {
+		mu.Lock()
+		defer mu.Unlock()
+		told = append(told, batch...)
+	}}
+	ended := start(t, s)
+	endpoints := s.Endpoints()
+	if len(endpoints) != 6 {
+		t.Fatalf("endpoints %v, want 6", endpoints)
+	}
+	for i := 0; i < len(endpoints); i += 2 {
+		if a, b := endpoints[i], endpoints[i+1]; a.Addr.Port() != b.Addr.Port() || a.Transport != UDP || b.Transport != TCP {
+			t.Errorf("%v and %v share no port", a, b)
+		}
+	}
+	for _, transport := range []Transports{UDP, TCP} {
+		before := time.Now().Add(-24 * time.Hour)
+		reply, err := rfc868.Parse([]byte(ask(t, s, service.Time, transport, "")))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, after := reply.Near(before), time.Now().Add(-24*time.Hour); got.Before(before.Truncate(time.Second)) || got.After(after) {
+			t.Errorf("time/%v: %v, want it between %v and %v", transport, got, before, after)
+		}
+		if got := ask(t, s, service.Daytime, transport, ""); !strings.HasSuffix(got, "\r\n") || len(got) != 26 {
+			t.Errorf("daytime/%v: %q", transport, got)
+		}
+		if got := ask(t, s, service.Echo, transport, "hi"); got != "hi" {
+			t.Errorf("echo/%v: %q", transport, got)
+		}
+	}
+	if err := s.Shutdown(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if err := <-ended; err != ErrServerClosed {
+		t.Errorf("Serve: %v", err)
+	}
+	for i, n := range s.Counts() {
+		if n.Answered() != 1 || n.Dropped() != 0 {
+			t.Errorf("%v: %+v, want 1 answer", endpoints[i], n)
+		}
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	if len(told) != 6 {
+		t.Fatalf("%d records by the time Shutdown returns, want 6", len(told))
+	}
+	for _, d := range told {
+		if d.Verdict != exchange.Answer || d.Clock == nil || d.Told.IsZero() != (d.Service == "echo") {
+			t.Errorf("record %+v", d)
+		}
+	}
+}
+
+func TestOwnClock(t *testing.T) {
+	recipe, err := clock.Parse("1970-01-01 frozen")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &Server{Clock: recipe.Start(time.Now()), Services: everything(local), Zone: time.UTC}
+	start(t, s)
+	if got := ask(t, s, service.Time, UDP, ""); got != "\x83\xaa\x7e\x80" {
+		t.Errorf("time: % x", got)
+	}
+	if got, want := ask(t, s, service.Daytime, TCP, ""), "Thu Jan  1 00:00:00 1970\r\n"; got != want {
+		t.Errorf("daytime: %q, want %q", got, want)
+	}
+}
+
+func TestGuarded(t *testing.T) {
+	nobody, err := guard.ParseAllow("192.0.2.0/24")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &Server{Services: []Service{{service.Echo, local}}, Allow: nobody}
+	ended := start(t, s)
+	if got, err := tryAsk(s, service.Echo, TCP, "hi"); err == nil && got != "" {
+		t.Errorf("echo/tcp answered %q", got)
+	}
+	conn, err := net.Dial("udp", s.Endpoints()[0].Addr.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	io.WriteString(conn, "hi")
+	s.Shutdown(t.Context()) // it looks at what was received
+	<-ended
+	for i, n := range s.Counts() {
+		if n.Verdicts[exchange.NotAllowed] != 1 || n.Answered() != 0 {
+			t.Errorf("%v: %+v, want one not allowed", s.Endpoints()[i], n)
+		}
+	}
+}
+
+// The Server never answers its own sockets, not even those whose ports the system picked.
+func TestNoLoopWithItself(t *testing.T) {
+	s := &Server{Services: []Service{{service.Echo, local}}, Transports: UDP}
+	if err := s.Listen(); err != nil {
+		t.Fatal(err)
+	}
+	addr := s.Endpoints()[0].Addr
+	// As if it came from the other of two endpoints of the same Server: from a socket of its own port.
+	neighbour, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(netip.MustParseAddr("127.0.0.2"), addr.Port())))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer neighbour.Close()
+	neighbour.WriteToUDPAddrPort([]byte("hi"), addr)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel() // it answers what was received, and ends
+	s.Serve(ctx)
+	if n := s.Counts()[0]; n.Verdicts[exchange.Loop] != 1 {
+		t.Errorf("%+v, want one loop", n)
+	}
+}
+
+func TestListenFailsWhole(t *testing.T) {
+	taken, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	addr := taken.LocalAddr().(*net.UDPAddr).AddrPort()
+	s := &Server{Services: []Service{{service.Echo, local}, {service.Time, addr}}}
+	err = s.Listen()
+	l, ok := errors.AsType[*ListenError](err)
+	if !ok || l.Kind != service.Time || l.Transport != UDP || l.Addr != addr || !errors.Is(err, syscall.EADDRINUSE) {
+		t.Fatalf("Listen: %#v", err)
+	}
+	if want := "time/udp: listen on " + addr.String() + ": address already in use"; err.Error() != want {
+		t.Errorf("error %q, want %q", err, want)
+	}
+	if got := s.Endpoints(); len(got) > 0 {
+		t.Errorf("still bound: %v", got)
+	}
+}
+
+func TestBrokenServiceEndsAll(t *testing.T) {
+	s := &Server{Services: everything(local)}
+	if err := s.Listen(); err != nil {
+		t.Fatal(err)
+	}
+	s.endpoints[3].tcpListener.Close() // daytime over TCP
+	err := s.Serve(t.Context())
+	if err == nil || err == ErrServerClosed || !strings.HasPrefix(err.Error(), "daytime/tcp: ") {
+		t.Errorf("Serve: %v, want daytime's error", err)
+	}
+}
+
+func TestStates(t *testing.T) {
+	var s Server
+	if err := s.Serve(t.Context()); err == nil {
+		t.Error("Serve before Listen")
+	}
+	s.Services = []Service{{service.Time, local}}
+	if err := s.Listen(); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Listen(); err == nil {
+		t.Error("Listen twice")
+	}
+	addr := s.Endpoints()[0].Addr
+	if err := s.Shutdown(t.Context()); err != nil { // bound, never served
+		t.Error(err)
+	}
+	if err := s.Serve(t.Context()); err != ErrServerClosed {
+		t.Errorf("Serve after Shutdown: %v", err)
+	}
+	again := &Server{Services: []Service{{service.Time, addr}}}
+	if err := again.Listen(); err != nil {
+		t.Errorf("its port is not free: %v", err)
+	}
+	again.Shutdown(t.Context())
+}
+
+func TestContextEndsServe(t *testing.T) {
+	s := &Server{Services: everything(local)}
+	ctx, cancel := context.WithCancel(t.Context())
+	if err := s.Listen(); err != nil {
+		t.Fatal(err)
+	}
+	cancel()
+	if err := s.Serve(ctx); err != ErrServerClosed {
+		t.Errorf("Serve: %v", err)
+	}
+}
