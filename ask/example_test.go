@@ -64,6 +64,22 @@ func ExampleClient_Time() {
 	// Output: 1900-01-01 00:00:00 +0000 UTC
 }
 
+func ExampleDaytime() {
+	addr, stop := serve(func([]byte) []byte { return []byte("Sun Mar 20 09:29:09 2016\r\n") })
+	defer stop()
+
+	answer, err := ask.Daytime(context.Background(), addr)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Printf("%q\n", answer.Raw)
+	fmt.Println(answer.Served.Format(time.DateTime)) // read in this host's zone
+	// Output:
+	// "Sun Mar 20 09:29:09 2016\r\n"
+	// 2016-03-20 09:29:09
+}
+
 func ExampleEcho() {
 	addr, stop := serve(func(data []byte) []byte { return data })
 	defer stop()

@@ -1,8 +1,14 @@
 package ask
 
 import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
 	"testing"
 	"time"
+
+	"github.com/yesterday-time/yesterday/service"
 )
 
 func TestOffset(t *testing.T) {
@@ -75,13 +81,58 @@ func TestPatience(t *testing.T) {
 	}
 }
 
-func TestNearest(t *testing.T) {
-	for name, want := range map[string]string{
-		"tiem": "time", "TIME": "time", "datime": "daytime", "day": "", "ehco": "echo", "ecko": "echo", "nt": "ntp",
-		"": "", "http": "", "npt": "", "x": "", "timeserver": "",
+// TestShort is about replies over TCP that a reset cut off.
+func TestShort(t *testing.T) {
+	for _, c := range []struct {
+		service service.Kind
+		reply   string
+		want    bool
+	}{
+		{service.Time, "", true}, {service.Time, "abc", true}, {service.Time, "abcde", false},
+		{service.Daytime, "", true}, {service.Daytime, "S", false},
+		{service.Echo, "", true}, {service.Echo, "h", true}, {service.Echo, "i", false}, {service.Echo, "hi!", false},
 	} {
-		if got := nearest(name); got != want {
-			t.Errorf("nearest(%q) = %q, want %q", name, got, want)
+		q := question{service: c.service, send: []byte("hi")}
+		if got := q.short([]byte(c.reply)); got != c.want {
+			t.Errorf("%v: %q is short: %v, want %v", c.service, c.reply, got, c.want)
+		}
+	}
+}
+
+// A bare resolver knows no services, as on a system without a table of them.
+type bare struct{}
+
+func (bare) LookupNetIP(context.Context, string, string) ([]netip.Addr, error) {
+	return nil, errors.New("no such host")
+}
+
+func (bare) LookupPort(_ context.Context, network, service string) (int, error) {
+	return 0, fmt.Errorf("lookup %s/%s: unknown port", network, service)
+}
+
+func TestResolvePort(t *testing.T) {
+	for _, c := range []struct {
+		port string
+		kind service.Kind
+		want uint16
+	}{
+		{"", service.Time, 12345}, {"", service.Daytime, 12321}, {"", service.Echo, 12315},
+		{"time", service.Echo, 37}, {"DAYTIME", service.Time, 13}, {"echo", service.Time, 7}, {"ntp", service.Time, 123},
+		{"37", service.Echo, 37}, {"00065535", service.Time, 65535},
+	} {
+		got, err := resolvePort(t.Context(), bare{}, UDP, Target{"localhost", c.port}, c.kind)
+		if err != nil || got != c.want {
+			t.Errorf("%v at port %q: %d, %v, want %d", c.kind, c.port, got, err, c.want)
+		}
+	}
+}
+
+func TestRound(t *testing.T) {
+	for d, want := range map[time.Duration]string{
+		85_432: "85µs", 123_456: "120µs", 7_012_345_678: "7s", 70_312_000: "70ms", 612_000_000: "610ms", 99_960_000_000: "1m40s",
+	} {
+		if got := round(d).String(); got != want {
+			t.Errorf("%d ns is %s, want %s", d, got, want)
 		}
 	}
 }

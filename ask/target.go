@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/yesterday-time/yesterday/internal/nearest"
 	"github.com/yesterday-time/yesterday/service"
 )
 
@@ -187,7 +188,7 @@ func resolvePort(ctx context.Context, r Resolver, transport Transport, target Ta
 		return n, nil
 	}
 	problem := fmt.Sprintf("unknown service %q, want a port's number or the name of a service", target.Port)
-	if near := nearest(target.Port); near != "" {
+	if near := nearest.Word(target.Port, "echo", "daytime", "time", "ntp"); near != "" {
 		problem += ", perhaps " + near
 	}
 	return 0, &TargetError{target.String(), problem}
@@ -238,37 +239,4 @@ func zoneProblem(zone string) string {
 		names[i] = f.Name
 	}
 	return fmt.Sprintf("no interface %q here, want one of %s", zone, strings.Join(names, ", "))
-}
-
-// nearest is the well-known service whose name is at most two changes of a letter, and at most half its letters, away
-// from name, or nothing.
-func nearest(name string) string {
-	best, least := "", 3
-	for _, k := range []string{"echo", "daytime", "time", "ntp"} {
-		if d := changes(strings.ToLower(name), k); d < least && 2*d <= len(k) {
-			best, least = k, d
-		}
-	}
-	return best
-}
-
-// changes counts the letters to insert, to delete or to replace that make b of a.
-func changes(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0]++
-		for j := range len(b) {
-			cost := diagonal
-			if a[i] != b[j] {
-				cost++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(cost, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
 }

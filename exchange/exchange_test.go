@@ -2,6 +2,7 @@ package exchange
 
 import (
 	"context"
+	"maps"
 	"strings"
 	"sync"
 	"testing"
@@ -41,10 +42,7 @@ func TestCounts(t *testing.T) {
 	if got.Answered() != 10 || got.Dropped() != 10 || got.Errors != 2 || got.Untold != 8 {
 		t.Errorf("the double is %+v", got)
 	}
-	causes := make(map[string]uint64)
-	for cause, n := range got.Causes() {
-		causes[cause] = n
-	}
+	causes := maps.Collect(got.Causes())
 	if len(causes) != 2 || causes["loop"] != 4 || causes["overflow"] != 6 {
 		t.Errorf("causes: %v", causes)
 	}

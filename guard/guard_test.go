@@ -41,12 +41,12 @@ func TestAllow(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, s := range strings.Fields(test.yes) {
+		for s := range strings.FieldsSeq(test.yes) {
 			if !a.Has(addr(s), h) {
 				t.Errorf("%s does not let %s pass", test.list, s)
 			}
 		}
-		for _, s := range strings.Fields(test.no) {
+		for s := range strings.FieldsSeq(test.no) {
 			if a.Has(addr(s), h) {
 				t.Errorf("%s lets %s pass", test.list, s)
 			}

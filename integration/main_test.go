@@ -11,8 +11,11 @@ import (
 	"testing"
 )
 
-// program is the built cmd/yesterday; YESTERDAY_RACE=1 builds it with the race detector.
-var program string
+// program is the built cmd/yesterday; YESTERDAY_RACE=1 builds it with the race detector, which then fails what it finds.
+var (
+	program string
+	race    = os.Getenv("YESTERDAY_RACE") == "1"
+)
 
 func TestMain(m *testing.M) { os.Exit(buildAndRun(m)) }
 
@@ -29,7 +32,7 @@ func buildAndRun(m *testing.M) int {
 	}
 	program = filepath.Join(dir, "yesterday")
 	args := []string{"build", "-o", program}
-	if os.Getenv("YESTERDAY_RACE") == "1" {
+	if race {
 		args = append(args, "-race")
 	}
 	build := exec.Command("go", append(args, "./cmd/yesterday")...)

@@ -48,7 +48,7 @@ func serve(t *testing.T, ns *netns, args ...string) *server {
 func command(args ...string) *server {
 	s := &server{bound: make(map[string]netip.AddrPort), ended: make(chan struct{})}
 	s.cmd = exec.Command(program, append([]string{"serve"}, args...)...)
-	s.cmd.Env = append(os.Environ(), "TZ=UTC")
+	s.cmd.Env = append(os.Environ(), "TZ=UTC", "GORACE=atexit_sleep_ms=0")
 	s.cmd.Stdout, s.cmd.Stderr = &s.stdout, &s.stderr
 	s.cmd.WaitDelay = time.Second
 	return s

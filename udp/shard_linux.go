@@ -102,7 +102,8 @@ func (s *shard) wait() (stop bool, err error) {
 	fds := [2]unix.PollFd{{Fd: int32(s.stopFD), Events: unix.POLLIN}, {Fd: int32(s.fd), Events: unix.POLLIN}}
 	watched := fds[:]
 	if s.failures > batchSize {
-		pause = &unix.Timespec{Nsec: int64(10 * time.Millisecond)}
+		ten := unix.NsecToTimespec(int64(10 * time.Millisecond))
+		pause = &ten
 		watched = fds[:1]
 	}
 	for {

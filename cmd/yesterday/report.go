@@ -10,6 +10,7 @@ import (
 
 	"github.com/yesterday-time/yesterday"
 	"github.com/yesterday-time/yesterday/exchange"
+	"github.com/yesterday-time/yesterday/wire/rfc867"
 )
 
 const (
@@ -18,8 +19,6 @@ const (
 
 	// refusalEvery is how often a cause of refusals is told of.
 	refusalEvery = time.Minute
-
-	ctime = time.ANSIC
 )
 
 // A reporter tells a person, or a program that reads JSON, what serve does: what was bound, a line for each request,
@@ -186,7 +185,7 @@ func (r *reporter) request(d *exchange.Record) {
 		told = "1 byte"
 	}
 	if !d.Told.IsZero() {
-		told = d.Told.Local().Format(ctime)
+		told = string(rfc867.AppendCtime(nil, d.Told.Local()))
 	}
 	at, from, what := d.Received.Local().Format("15:04:05.000"), d.From.String(), d.Service+"/"+d.Transport
 	if r.tty {
