@@ -176,6 +176,7 @@ func (s *Server) setDefaults() error {
 		}
 		s.Allow = allow
 	}
+	s.hostClock.refresh()
 	if s.Limit == 0 {
 		s.Limit = DefaultLimit
 	}
@@ -216,7 +217,7 @@ func (s *Server) bindOnce(want Service) (out []*endpoint, err error) {
 		out = append(out, &endpoint{Endpoint: Endpoint{want.Kind, UDP, l.Addr()}, udpListener: l})
 		addr = netip.AddrPortFrom(addr.Addr(), l.Addr().Port())
 	}
-	if s.Transports&TCP != 0 {
+	if s.Transports&TCP != 0 && want.Kind.OverTCP() {
 		l, err := tcp.Listen(addr)
 		if err != nil {
 			return out, fail(TCP, err)
@@ -239,9 +240,13 @@ func (s *Server) equip(e *endpoint) {
 		return g.Middleware(handler)
 	}
 	if e.Transport == UDP {
+		loops := s.loops
+		if e.Kind == service.NTP {
+			loops = nil // it answers questions alone, and those of other servers too, which ask from its own port
+		}
 		e.udp = &udp.Server{
 			Service:    e.Kind.String(),
-			NewHandler: func(int) exchange.Handler { return guarded(s.loops) },
+			NewHandler: func(int) exchange.Handler { return guarded(loops) },
 			Tap:        s.tap,
 		}
 		return
@@ -260,6 +265,15 @@ func (s *Server) handler(k service.Kind) exchange.Handler {
 		return service.DaytimeHandler{Zone: s.Zone}
 	case service.Echo:
 		return service.EchoHandler{}
+	case service.NTP:
+		h := s.NTP
+		if h.Precision == 0 {
+			h.Precision = clockPrecision()
+		}
+		if h.Root == nil {
+			h.Root = s.hostClock.root
+		}
+		return h
 	}
 	return service.TimeHandler{}
 }

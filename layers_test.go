@@ -13,6 +13,7 @@ var layers = []string{
 	"clock",
 	"wire/rfc868",
 	"wire/rfc867",
+	"wire/ntp",
 	"exchange",
 	"internal/golden",
 	"service",

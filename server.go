@@ -1,5 +1,5 @@
 // Package yesterday is a time server for any time but now. It answers Time (RFC 868) and Daytime (RFC 867) by a clock
-// of the caller's choice, and Echo (RFC 862), over UDP and TCP.
+// of the caller's choice, and Echo (RFC 862), over UDP and TCP, and NTP (RFC 5905) over UDP.
 //
 // A zero [Server] serves yesterday's time on the default ports:
 //
@@ -24,7 +24,7 @@ const (
 	// DefaultLimit is how many replies a second one source gets from one shard.
 	DefaultLimit = 1000
 
-	// hostRefresh is how often the host's own addresses are read anew.
+	// hostRefresh is how often the host's own addresses, and the state of its clock, are read anew.
 	hostRefresh = 30 * time.Second
 )
 
@@ -55,6 +55,9 @@ type Server struct {
 	// Zone is what Daytime's line is written in. Nil: the host's.
 	Zone *time.Location
 
+	// NTP is how NTP is answered. Where they are zero, its Precision is measured, and its Root is the host's clock's.
+	NTP service.NTPHandler
+
 	// Watch is told of every exchange, in batches, from one goroutine, while Serve runs; lost is how many went untold
 	// because it was too slow. It never makes anybody wait for an answer. The slice is its own during the call alone.
 	Watch func(batch []exchange.Record, lost uint64)
@@ -62,6 +65,7 @@ type Server struct {
 	mu        sync.Mutex
 	endpoints []*endpoint
 	host      *guard.Host
+	hostClock hostClock
 	loops     *guard.Loops
 	tap       *exchange.Tap
 	state     state
@@ -181,7 +185,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	return err
 }
 
-// refreshHost keeps the host's addresses up to date until ctx is done.
+// refreshHost keeps what is known of the host up to date until ctx is done.
 func (s *Server) refreshHost(ctx context.Context) {
 	tick := time.NewTicker(hostRefresh)
 	defer tick.Stop()
@@ -189,11 +193,16 @@ func (s *Server) refreshHost(ctx context.Context) {
 		select {
 		case <-tick.C:
 			s.host.Refresh() // after an error the old ones are the best there are
+			s.hostClock.refresh()
 		case <-ctx.Done():
 			return
 		}
 	}
 }
+
+// Synchronised tells whether the host's clock is, as far as the system knows. Where it is not, NTP announces a root
+// dispersion of a millisecond: clients refuse a server that owns up to more.
+func (s *Server) Synchronised() bool { return s.hostClock.synchronised.Load() }
 
 // Endpoints returns what is bound, in the order of Services, UDP before TCP. It is empty before Listen.
 func (s *Server) Endpoints() []Endpoint {

@@ -17,6 +17,7 @@ import (
 	"github.com/yesterday-time/yesterday/exchange"
 	"github.com/yesterday-time/yesterday/guard"
 	"github.com/yesterday-time/yesterday/service"
+	"github.com/yesterday-time/yesterday/wire/ntp"
 	"github.com/yesterday-time/yesterday/wire/rfc868"
 )
 
@@ -91,11 +92,11 @@ func TestServesYesterday(t *testing.T) {
 	}}
 	ended := start(t, s)
 	endpoints := s.Endpoints()
-	if len(endpoints) != 6 {
-		t.Fatalf("endpoints %v, want 6", endpoints)
+	if len(endpoints) != 7 { // NTP has no TCP
+		t.Fatalf("endpoints %v, want 7", endpoints)
 	}
-	for i := 0; i < len(endpoints); i += 2 {
-		if a, b := endpoints[i], endpoints[i+1]; a.Addr.Port() != b.Addr.Port() || a.Transport != UDP || b.Transport != TCP {
+	for i, b := range endpoints[1:] {
+		if a := endpoints[i]; a.Kind == b.Kind && (a.Addr.Port() != b.Addr.Port() || a.Transport != UDP || b.Transport != TCP) {
 			t.Errorf("%v and %v share no port", a, b)
 		}
 	}
@@ -115,6 +116,17 @@ func TestServesYesterday(t *testing.T) {
 			t.Errorf("echo/%v: %q", transport, got)
 		}
 	}
+	before := time.Now().Add(-24 * time.Hour)
+	a, err := ntp.Parse([]byte(ask(t, s, service.NTP, UDP, "\x23"+strings.Repeat("\x00", 47))))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, after := a.Transmit.Near(before), time.Now().Add(-24*time.Hour); got.Before(before.Round(0)) || got.After(after.Round(0)) {
+		t.Errorf("ntp: %v, want it between %v and %v", got, before, after)
+	}
+	if a.Precision > -10 || a.RootDispersion == 0 {
+		t.Errorf("ntp: precision %d, root dispersion %v: not measured", a.Precision, a.RootDispersion.Duration())
+	}
 	if err := s.Shutdown(t.Context()); err != nil {
 		t.Error(err)
 	}
@@ -128,8 +140,8 @@ func TestServesYesterday(t *testing.T) {
 	}
 	mu.Lock()
 	defer mu.Unlock()
-	if len(told) != 6 {
-		t.Fatalf("%d records by the time Shutdown returns, want 6", len(told))
+	if len(told) != 7 {
+		t.Fatalf("%d records by the time Shutdown returns, want 7", len(told))
 	}
 	for _, d := range told {
 		if d.Verdict != exchange.Answer || d.Clock == nil || d.Told.IsZero() != (d.Service == "echo") {
@@ -175,6 +187,28 @@ func TestGuarded(t *testing.T) {
 		if n.Verdicts[exchange.NotAllowed] != 1 || n.Answered() != 0 {
 			t.Errorf("%v: %+v, want one not allowed", s.Endpoints()[i], n)
 		}
+	}
+}
+
+// NTP answers who asks from a port that the small services must not answer: other servers ask from 123, which this one
+// may be told to serve.
+func TestNTPAnswersServers(t *testing.T) {
+	free, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 2)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer free.Close()
+	port := free.LocalAddr().(*net.UDPAddr).AddrPort().Port()
+	s := &Server{Services: []Service{{service.NTP, netip.AddrPortFrom(local.Addr(), port)}}}
+	if err := s.Listen(); err != nil {
+		t.Fatal(err)
+	}
+	free.WriteToUDPAddrPort(append([]byte{0x23}, make([]byte, 47)...), s.Endpoints()[0].Addr)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	s.Serve(ctx)
+	if n := s.Counts()[0]; n.Answered() != 1 {
+		t.Errorf("%+v, want an answer", n)
 	}
 }
 

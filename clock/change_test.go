@@ -71,6 +71,66 @@ func TestChanges(t *testing.T) {
 			"2026-11-22T10:00:00.000000001Z segment 2026-11-22T10:00:00.000000001Z",
 			"2026-11-22T10:00:00.000000002Z segment 2026-11-22T10:00:00.000000002Z",
 		}},
+		// Leap seconds.
+		{"leap-second", "2026-11-20", "2026-11-23", []string{
+			"2026-11-21T10:00:10Z leap-announced 2016-12-31",
+			"2026-11-22T10:00:10Z leap-inserted 2016-12-31T23:59:59Z",
+			"2026-11-22T10:00:11Z leap-over 2017-01-01",
+		}},
+		{"leap-second", "2026-11-22T10:00:10Z", "2026-11-22T10:00:11Z", []string{"2026-11-22T10:00:11Z leap-over 2017-01-01"}},
+		{"now leap-", "2026-11-21", "2026-11-24", []string{
+			"2026-11-22 leap-announced 2026-11-22",
+			"2026-11-22T23:59:59Z leap-deleted 2026-11-23",
+		}},
+		{"now smear 24h", "2026-11-21", "2026-11-24", []string{
+			"2026-11-22T12:00:00Z smear-begin 2026-11-22T12:00:00Z",
+			"2026-11-23T12:00:01Z smear-end 2026-11-23T12:00:00Z",
+		}},
+		// Where a piece with one begins and ends; within a smear.
+		{"epoch for 5s then leap-second for 5s then now", realStart, "2026-11-23", []string{
+			"2026-11-22T10:00:05Z segment 2016-12-31T23:59:50Z",
+			"2026-11-22T10:00:05Z leap-announced 2016-12-31T23:59:50Z",
+			"2026-11-22T10:00:10Z segment 2026-11-22T10:00:10Z",
+			"2026-11-22T10:00:10Z leap-over 2026-11-22T10:00:10Z",
+		}},
+		{"leap-second for 11s repeat", realStart, "2026-11-22T10:00:12Z", []string{
+			"2026-11-22T10:00:10Z leap-inserted 2016-12-31T23:59:59Z",
+			"2026-11-22T10:00:11Z segment 2016-12-31T23:59:50Z",
+		}},
+		{"now for 4h then now smear 24h for 1h then now", realStart, "2026-11-23", []string{
+			"2026-11-22T14:00:00Z smear-begin 2026-11-22T14:00:00Z",
+			"2026-11-22T15:00:00Z segment 2026-11-22T15:00:00Z",
+			"2026-11-22T15:00:00Z smear-end 2026-11-22T15:00:00Z",
+		}},
+		{"now for 1h then now leap", realStart, "2026-11-22T12:00:00Z", []string{"2026-11-22T11:00:00Z leap-announced 2026-11-22T11:00:00Z"}},
+		// A step back of a second that is none of midnight, and one that nobody announces.
+		{"now leap for 1h then -1s leap", realStart, "2026-11-22T12:00:00Z", []string{"2026-11-22T11:00:00Z segment 2026-11-22T10:59:59Z"}},
+		{"2016-12-31T23:59:59Z for 1s then 2016-12-31T23:59:59Z", realStart, "2026-11-23", []string{"2026-11-22T10:00:01Z segment 2016-12-31T23:59:59Z"}},
+		// The rollover of 1900 is a midnight: it comes once, after the second that goes before it.
+		{"1899-12-31T23:59:58Z leap", realStart, "2026-11-23", []string{
+			"2026-11-22T10:00:02Z leap-inserted 1899-12-31T23:59:59Z",
+			"2026-11-22T10:00:03Z leap-over 1900-01-01",
+			"2026-11-22T10:00:03Z rfc868-rollover 1900-01-01",
+		}},
+		{"1899-12-31T23:59:58Z leap-", realStart, "2026-11-23", []string{
+			"2026-11-22T10:00:01Z leap-deleted 1900-01-01",
+			"2026-11-22T10:00:01Z rfc868-rollover 1900-01-01",
+		}},
+		{"1899-12-31T23:59:58Z smear 1s", realStart, "2026-11-23", []string{
+			"2026-11-22T10:00:01.5Z smear-begin 1899-12-31T23:59:59.5Z",
+			"2026-11-22T10:00:02.5Z rfc868-rollover 1900-01-01",
+			"2026-11-22T10:00:03.5Z smear-end 1900-01-01T00:00:00.5Z",
+		}},
+		// At its end a smear jumps some nanoseconds, over the rollover of 2036.
+		{"2036-02-04T00:59:59Z smear 4d12h56m32.000000002s", realStart, "2026-11-30", []string{
+			"2026-11-25T15:28:17.711123634Z smear-end 2036-02-07T06:28:16.000000001Z",
+			"2026-11-25T15:28:17.711123634Z rfc868-rollover 2036-02-07T06:28:16.000000001Z",
+		}},
+		{"9999-12-30T23:00:00Z smear 4d", realStart, "", []string{"2026-11-23T11:00:00.260416667Z segment 9999-12-31T23:59:59.999999999Z"}},
+		{"0001-01-01 smear 7d", "2026-11-01", "2026-12-01", []string{
+			"2026-11-22T10:00:00Z segment 0001-01-01",
+			"2026-11-26T22:00:00.642857142Z smear-end 0001-01-05T12:00:00Z",
+		}},
 		{"yesterday", "0001-01-01", "0200-01-01", []string{
 			"0001-01-02 segment 0001-01-01",
 			"0130-09-04T11:52:32Z rfc868-rollover 0130-09-03T11:52:32Z",

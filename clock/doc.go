@@ -16,21 +16,25 @@
 //	2038-01-19T03:14:00Z, 2036-02-07                 reads that instant when it starts, then ticks
 //	ntp-rollover                                     a preset: an instant with a name
 //	now frozen, yesterday x60, now x0.5, now +20ppm  stands still, or runs at a rate
+//	now leap, now leap-, leap-second                 a leap second inserted, or deleted, at the end of the day
+//	now smear 24h                                    the same second spread evenly
 //	yesterday for 10m then now for 5m then epoch     a timeline
 //	yesterday for 10m then now for 5m repeat         a loop
 //	yesterday x60 at 2026-11-22T10:00:00Z            started at that real instant
 //
 // The presets read ten seconds before a moment: ntp-rollover 2036-02-07T06:28:16Z, unix-rollover 2038-01-19T03:14:08Z,
-// gps-rollover 2038-11-20T23:59:42Z, y2k 2000-01-01T00:00:00Z, epoch 1970-01-01T00:00:00Z.
+// gps-rollover 2038-11-20T23:59:42Z, y2k 2000-01-01T00:00:00Z, epoch 1970-01-01T00:00:00Z, and
+// leap-second the end of 2016-12-31 with the second inserted: it is 2016-12-31T23:59:50Z leap.
 //
 // The grammar, of lower-case words separated by spaces:
 //
 //	text     = ( timeline | piece ) [ "at" instant ] .
 //	timeline = timed { "then" timed } ( "then" piece | "repeat" ) .
 //	timed    = piece "for" duration .
-//	piece    = base { offset } [ rate ] .
+//	piece    = base { offset } [ rate | second ] .
 //	base     = "yesterday" | "now" | "tomorrow" | preset | offset | instant .
 //	rate     = "frozen" | "x" number | sign number "ppm" .
+//	second   = "leap" | "leap-" | "smear" duration .
 //	instant  = date [ "T" hh ":" mm ":" ss [ "." digit{1,9} ] zone ] .
 //	zone     = "Z" | sign hh ":" mm .
 //	offset   = sign duration .
@@ -41,6 +45,24 @@
 // presets restart, and rates pivot, at the start of each piece and so at each repeat; offsets are against real time always.
 // Before its start a clock goes on as its first piece does. A text has at most 1,000 pieces and 128 KiB, and the pieces with a
 // "for" last at most 292 years together.
+//
+// # Leap seconds
+//
+// What leap, leap- and smear do, they do once in a piece, around the end of the served UTC day in which the piece starts:
+// M is that midnight. They need rate 1.
+//
+// With leap a second is inserted: at M the clock reads 23:59:59 once more, and M a second later. From M-24h until then, so
+// also in the repeated second, Segment.Leap is LeapInsert. With leap- a second is deleted: where it would be 23:59:59 the
+// clock reads M. From M-24h until then Segment.Leap is LeapDelete. A piece that would start in the deleted second finds it
+// gone already, and reads one second more.
+//
+// With smear W, of at most 7d, the second is inserted little by little and never announced: the W of served time around M
+// take W and a second of real time, so that the clock is behind by half a second at M and by a second from M+W/2 on. A piece
+// that starts within these reads its instant there, and has the rest of the smear before it. The smear's rate is rounded down
+// to a Rate: at its end served time is up to some nanoseconds short, which it jumps.
+//
+// A piece that ends before that has none of it, a piece before its start has what was before, and there is no midnight at
+// the end of the year 9999.
 //
 // # From text to clock
 //

@@ -64,7 +64,7 @@ func formatOffset(a span) string {
 		return "now"
 	case dayBehind:
 		return "yesterday"
-	case dayAhead:
+	case oneDay:
 		return "tomorrow"
 	}
 	if a.sec < 0 {

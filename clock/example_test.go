@@ -53,6 +53,24 @@ func ExampleRecipe_Start() {
 	// -23h55m for 10m then now frozen at 2026-11-22T12:00:00Z
 }
 
+func ExampleChanges_leapSecond() {
+	recipe, err := clock.Parse("leap-second")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	c := recipe.Start(noon)
+	s := c.Segment(noon)
+	fmt.Println("announced:", s.Leap, "at", s.Served.Format(time.TimeOnly))
+	for change := range clock.Changes(c, noon, noon.Add(time.Minute)) {
+		fmt.Println(change.Real.Format(time.TimeOnly), change.Kind, "reads", change.Served.Format(time.TimeOnly))
+	}
+	// Output:
+	// announced: insert at 23:59:50
+	// 12:00:10 leap-inserted reads 23:59:59
+	// 12:00:11 leap-over reads 00:00:00
+}
+
 func ExampleSegment_When() {
 	fast := clock.Segment{Real: noon, Served: noon, Rate: 60 * clock.Normal}
 	real, ok := fast.When(noon.Add(time.Hour))

@@ -13,17 +13,19 @@ const wantInstant = "an instant such as 2036-02-07 or 2036-02-07T06:28:16Z"
 type preset struct {
 	name   string
 	moment span
+	second second
 }
 
 // lead is how long before its moment a preset reads when it starts.
 var lead = span{sec: 10}
 
 var presets = []preset{
-	{"ntp-rollover", span{sec: 2_085_978_496}}, // 2036-02-07T06:28:16Z
-	{"unix-rollover", span{sec: 1 << 31}},      // 2038-01-19T03:14:08Z
-	{"gps-rollover", span{sec: 2_173_910_382}}, // 2038-11-20T23:59:42Z
-	{"y2k", span{sec: 946_684_800}},            // 2000-01-01T00:00:00Z
-	{"epoch", span{}},                          // 1970-01-01T00:00:00Z
+	{name: "ntp-rollover", moment: span{sec: 2_085_978_496}}, // 2036-02-07T06:28:16Z
+	{name: "unix-rollover", moment: span{sec: 1 << 31}},      // 2038-01-19T03:14:08Z
+	{name: "gps-rollover", moment: span{sec: 2_173_910_382}}, // 2038-11-20T23:59:42Z
+	{name: "y2k", moment: span{sec: 946_684_800}},            // 2000-01-01T00:00:00Z
+	{name: "epoch"}, // 1970-01-01T00:00:00Z
+	{name: "leap-second", moment: span{sec: 1_483_228_800}, second: second{leap: LeapInsert}}, // 2017-01-01T00:00:00Z
 }
 
 // formatInstant gives an instant in UTC, as a date alone at midnight.
@@ -35,14 +37,19 @@ func formatInstant(a span) string {
 	return t.Format(time.RFC3339Nano)
 }
 
-// formatMoment gives an instant as the base of a piece: a preset where it is one.
-func formatMoment(a span) string {
+// formatMoment gives an instant as the base of a piece with that second: a preset where it is one. The second that is
+// unsaid remains to be said.
+func formatMoment(a span, x second) (text string, unsaid second) {
 	for _, p := range presets {
-		if p.moment.sub(lead) == a {
-			return p.name
+		switch {
+		case p.moment.sub(lead) != a:
+		case p.second == x:
+			return p.name, second{}
+		case p.second == second{}:
+			return p.name, x
 		}
 	}
-	return formatInstant(a)
+	return formatInstant(a), x
 }
 
 // looksLikeInstant tells whether a word is an attempt at an instant rather than at a duration.
@@ -114,7 +121,8 @@ func (p *parser) timeOfDay(midnight span, pos, end int) (span, error) {
 	case minute > 59:
 		return span{}, p.wrong(at+4, at+6, "bad minute", "a minute from 00 to 59", "")
 	case second == 60:
-		return span{}, p.wrong(at+7, at+9, "bad second", "a second from 00 to 59", "a leap second is no instant of its own: start before it, at second 59")
+		return span{}, p.wrong(at+7, at+9, "bad second", "a second from 00 to 59",
+			`a leap second is no instant of its own: clocks that have one are "leap-second" and such as "2016-12-31 leap"`)
 	case second > 59:
 		return span{}, p.wrong(at+7, at+9, "bad second", "a second from 00 to 59", "")
 	}

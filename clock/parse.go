@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// Limits of a clock text. Canonical text has less than 100 bytes a piece, so what one can say stays within maxText when it
+// Limits of a clock text. Canonical text has less than 120 bytes a piece, so what one can say stays within maxText when it
 // is made canonical.
 const (
 	maxPieces = 1000
@@ -18,13 +18,11 @@ const (
 const (
 	wantBase   = "a base (yesterday, now, tomorrow, a preset, an offset such as -24h, or an instant such as 2036-02-07)"
 	wantRate   = "a rate such as frozen, x60 or +20ppm"
+	wantSecond = `"leap", "leap-" or "smear"`
 	wantLength = `"for" and a duration before it`
 )
 
-var (
-	dayAhead  = span{sec: 24 * 3600}
-	dayBehind = dayAhead.neg()
-)
+var dayBehind = oneDay.neg()
 
 // Parse reads a clock text; the package's documentation has its grammar. Its errors are of type *SyntaxError.
 func Parse(text string) (Recipe, error) {
@@ -195,7 +193,7 @@ func (p *parser) recipe() (Recipe, error) {
 		after = "the end"
 	}
 	if len(p.words) > 0 {
-		return Recipe{}, p.unexpected(after, "for", "then", "repeat", "at", "frozen")
+		return Recipe{}, p.unexpected(after, "for", "then", "repeat", "at", "frozen", "leap", "leap-", "smear")
 	}
 	if !r.needsStart() {
 		r.at, r.anchored = span{}, false
@@ -234,7 +232,7 @@ func (p *parser) length(total int64) (int64, error) {
 	return int64(lo), nil
 }
 
-// piece reads `base { offset } [ rate ]`, and says what may follow.
+// piece reads `base { offset } [ rate | second ]`, and says what may follow.
 func (p *parser) piece() (pc piece, want string, err error) {
 	if pc, err = p.base(); err != nil {
 		return piece{}, "", err
@@ -257,15 +255,40 @@ func (p *parser) piece() (pc piece, want string, err error) {
 			return piece{}, "", p.wrong(w.pos, w.end, "too long an offset with", "at most "+widestName, "")
 		}
 	}
-	text, w := p.peek()
-	if !isRate(text) {
-		return pc, "an offset, " + wantRate + ", for, at or the end", nil
+	const wantMore = "for, at or the end"
+	switch text, w := p.peek(); {
+	case pc.second != second{}: // the preset's
+		want = "an offset, " + wantMore
+	case isRate(text):
+		p.next()
+		pc.rate, err = p.rate(w)
+		want = wantMore
+	case isSecond(text):
+		pc.second, err = p.second()
+		want = wantMore
+	default:
+		return pc, "an offset, " + wantRate + ", " + wantSecond + ", " + wantMore, nil
 	}
-	p.next()
-	if pc.rate, err = p.rate(w); err != nil {
+	if err != nil {
 		return piece{}, "", err
 	}
-	return pc, "for, at or the end", nil
+	return pc, want, p.one(pc.second, want)
+}
+
+// one tells what is wrong if behind a rate, or behind that second, another of them follows.
+func (p *parser) one(x second, want string) error {
+	text, w := p.peek()
+	switch {
+	case isRate(text) && x != second{}:
+		return p.wrong(w.pos, w.end, "unexpected rate", want, "a leap second and a smear need rate 1")
+	case isSecond(text) && x == second{}:
+		return p.wrong(w.pos, w.end, "unexpected word", want, "a leap second and a smear need rate 1: leave out the rate")
+	case isSecond(text):
+		return p.wrong(w.pos, w.end, "unexpected word", want, "one leap second a piece, and "+quoted(x.String())+" is one")
+	case text == "-" && x.leap == LeapInsert:
+		return p.wrong(w.pos, w.end, "unexpected word", want, didYouMean("leap-"))
+	}
+	return nil
 }
 
 // base reads one.
@@ -279,12 +302,12 @@ func (p *parser) base() (piece, error) {
 		pc.value = dayBehind
 		return pc, nil
 	case "tomorrow":
-		pc.value = dayAhead
+		pc.value = oneDay
 		return pc, nil
 	}
 	for _, preset := range presets {
 		if preset.name == text {
-			return piece{value: preset.moment.sub(lead), rate: Normal}, nil
+			return piece{value: preset.moment.sub(lead), rate: Normal, second: preset.second}, nil
 		}
 	}
 	var err error
@@ -298,6 +321,8 @@ func (p *parser) base() (piece, error) {
 		return pc, nil
 	case isRate(text):
 		return piece{}, p.wrong(w.pos, w.end, "rate without a base", wantBase, didYouMean("now "+text))
+	case isSecond(text):
+		return piece{}, p.wrong(w.pos, w.end, "leap second without a base", wantBase, didYouMean("now "+text))
 	case looksLikeInstant(text):
 		pc.relative = false
 		if pc.value, err = p.instant(w.pos, w.end); err != nil {

@@ -49,6 +49,17 @@ func TestCanonicalText(t *testing.T) {
 		{"2036-02-07 +1d -1ns", "2036-02-07T23:59:59.999999999Z", "2036-02-07T23:59:59.999999999Z" + at},
 		{"epoch at 2030-01-01T00:00:00+05:30", "epoch at 2029-12-31T18:30:00Z", "epoch at 2029-12-31T18:30:00Z"},
 		{"yesterday for 600s then now for 0.5h repeat", "yesterday for 10m then now for 30m repeat", "yesterday for 10m then now for 30m repeat" + at},
+		{"leap-second", "leap-second", "leap-second" + at},
+		{"2016-12-31T23:59:50Z leap", "leap-second", "leap-second" + at},
+		{"2016-12-31T23:59:50Z", "2016-12-31T23:59:50Z", "2016-12-31T23:59:50Z" + at},
+		{"2016-12-31T23:59:50Z leap-", "2016-12-31T23:59:50Z leap-", "2016-12-31T23:59:50Z leap-" + at},
+		{"leap-second -50s +10s", "2016-12-31T23:59:10Z leap", "2016-12-31T23:59:10Z leap" + at},
+		{"leap-second -0s for 1m repeat", "leap-second for 1m repeat", "leap-second for 1m repeat" + at},
+		{"y2k leap", "y2k leap", "y2k leap" + at},
+		{"-24h leap", "yesterday leap", "yesterday leap" + at},
+		{"now leap- at 2030-01-01", "now leap- at 2030-01-01", "now leap- at 2030-01-01"},
+		{"now smear 24h", "now smear 1d", "now smear 1d" + at},
+		{"+1h smear 1.5h for 3d then epoch", "+1h smear 1h30m for 3d then epoch", "+1h smear 1h30m for 3d then epoch" + at},
 		{"now for 1w then now", "now for 1w then now", "now for 1w then now" + at},
 		{"now for 1m repeat at 2026-01-01", "now for 1m repeat at 2026-01-01", "now for 1m repeat at 2026-01-01"},
 	}
@@ -86,9 +97,6 @@ func TestSyntaxErrors(t *testing.T) {
 		{"unix-rolover", 0, []string{`did you mean "unix-rollover"?`}},
 		{"yesterday+5m", 0, []string{`did you mean "yesterday +5m"?`}},
 		{"qwertyuiop", 0, []string{"unknown word"}},
-		{"leap-second", 0, []string{"leap seconds are not in this version"}},
-		{"2016-12-31 leap", 11, []string{`unexpected word "leap" at 12`, "leap seconds are not in this version"}},
-		{"now smear 24h", 4, []string{"leap seconds are not in this version"}},
 		{"x60", 0, []string{"rate without a base", `did you mean "now x60"?`}},
 		{"+20ppm", 0, []string{`did you mean "now +20ppm"?`}},
 		{"frozen", 0, []string{`did you mean "now frozen"?`}},
@@ -117,7 +125,7 @@ func TestSyntaxErrors(t *testing.T) {
 		{"-3652059d -1ns", 10, []string{"too long an offset"}},
 		{"2036-02-07T06:28:16", 19, []string{"time without a zone at the end", `did you mean "2036-02-07T06:28:16Z"?`}},
 		{"2036-02-07T06:28:16 frozen", 19, []string{"time without a zone at 20"}},
-		{"2016-12-31T23:59:60Z", 17, []string{`bad second "60" at 18`, "leap second"}},
+		{"2016-12-31T23:59:60Z", 17, []string{`bad second "60" at 18`, `"2016-12-31 leap"`}},
 		{"2016-12-31T23:59:61Z", 17, []string{`bad second "61"`}},
 		{"2016-12-31T24:00:00Z", 11, []string{"next day"}},
 		{"2016-12-31T23:60:00Z", 14, []string{`bad minute "60"`}},
@@ -163,6 +171,43 @@ func TestSyntaxErrors(t *testing.T) {
 		{"now x60 -24h", 8, []string{"before the rate"}},
 		{"now now", 4, []string{"one base a piece"}},
 		{"now 2036-02-07", 4, []string{"one base a piece"}},
+		{"leap", 0, []string{"leap second without a base", `did you mean "now leap"?`}},
+		{"smear 24h", 0, []string{"without a base", `did you mean "now smear"?`}},
+		{"Leap", 0, []string{`did you mean "leap"?`}},
+		{"leapsecond", 0, []string{`did you mean "leap-second"?`}},
+		{"now leap-second", 4, []string{"one base a piece"}},
+		{"leap-second leap", 12, []string{`unexpected word "leap" at 13, want an offset, for, at or the end; one leap second a piece, and "leap" is one`}},
+		{"leap-second x60", 12, []string{`unexpected rate "x60"`, "rate 1"}},
+		{"leap-second -1h frozen", 16, []string{`unexpected rate "frozen"`, "rate 1"}},
+		{"leap-second foo", 12, []string{`unknown word "foo" at 13, want an offset, for, at or the end`}},
+		{"now leap x60", 9, []string{"unexpected rate", "rate 1"}},
+		{"now leap x1", 9, []string{"unexpected rate", "rate 1"}},
+		{"now x60 leap", 8, []string{`unexpected word "leap"`, "rate 1", "leave out the rate"}},
+		{"now +20ppm smear 24h", 11, []string{"rate 1"}},
+		{"now frozen leap-", 11, []string{"rate 1"}},
+		{"now leap leap-", 9, []string{`unexpected word "leap-"`, "one leap second a piece"}},
+		{"now smear 24h leap", 14, []string{"one leap second a piece", `"smear 1d" is one`}},
+		{"now smear 24h x2", 14, []string{`unexpected rate "x2"`, "rate 1"}},
+		{"now leap -", 9, []string{`did you mean "leap-"?`}},
+		{"now leap -1h", 9, []string{"before the rate, leap or smear"}},
+		{"now leap+", 4, []string{`unknown word "leap+"`, `"leap" inserts a second, "leap-" deletes one`}},
+		{"now LEAP-", 4, []string{`did you mean "leap-"?`}},
+		{"now laep", 4, []string{`did you mean "leap"?`}},
+		{"now foo", 4, []string{`want an offset, a rate such as frozen, x60 or +20ppm, "leap", "leap-" or "smear", for, at or the end`}},
+		{"now smear", 9, []string{`no duration behind "smear" at the end`, `did you mean "smear 24h"?`}},
+		{"now smear for 1h repeat", 10, []string{`no duration behind "smear"`}},
+		{"now smear x60", 10, []string{`no duration behind "smear"`}},
+		{"now smear 0s", 10, []string{`bad smear "0s" at 11, want more than 0`}},
+		{"now smear 24", 10, []string{`no unit after "24"`}},
+		{"now smear 24 h", 10, []string{`did you mean "24h"?`}},
+		{"now smear -24h", 10, []string{`did you mean "smear 24h"?`}},
+		{"now smear abc", 10, []string{"bad duration"}},
+		{"now smear 7d1ns", 10, []string{`too wide a smear "7d1ns"`, "at most 7d"}},
+		{"now smear 3652059d", 10, []string{"too wide a smear"}},
+		{"now smear24h", 4, []string{`did you mean "smear 24h"?`}},
+		{"now Smear 24h", 4, []string{`did you mean "smear"?`}},
+		{"now for 1m leap", 11, []string{"behind the base"}},
+		{"now at 2026-01-01 leap", 18, []string{"behind the base"}},
 		{"now for", 7, []string{`nothing behind "for"`}},
 		{"now for 10m", 11, []string{"at the end", `"repeat"`}},
 		{"now for 10m at 2036-02-07", 12, []string{`"repeat"`}},
@@ -212,19 +257,21 @@ func TestSyntaxErrors(t *testing.T) {
 
 // What is within the limits stays so when it is made canonical, which may be longer.
 func TestLimits(t *testing.T) {
-	text := func(pieces int) string {
-		return strings.Repeat("-3652058d23.9999999999h x99999.99999999999999 for 99d23h59m59s999ms999us999ns then ", pieces-1) + "y2k -1ns"
+	text := func(pieces int, more string) string {
+		return strings.Repeat("-3652058d23.9999999999h "+more+" for 99d23h59m59s999ms999us999ns then ", pieces-1) + "y2k -1ns"
 	}
-	r, err := Parse(text(maxPieces))
-	if err != nil {
-		t.Fatal(err)
+	for _, more := range []string{"x99999.99999999999999", "smear 167.9999999999h"} {
+		r, err := Parse(text(maxPieces, more))
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := r.Start(day(t, "2026-11-22T10:00:00.123456789Z"))
+		again, err := Parse(c.String())
+		if err != nil || !again.Start(time.Time{}).Equal(c) {
+			t.Errorf("%d bytes of canonical text: %v", len(c.String()), err)
+		}
 	}
-	c := r.Start(day(t, "2026-11-22T10:00:00.123456789Z"))
-	again, err := Parse(c.String())
-	if err != nil || !again.Start(time.Time{}).Equal(c) {
-		t.Errorf("%d bytes of canonical text: %v", len(c.String()), err)
-	}
-	_, err = Parse(text(maxPieces + 1))
+	_, err := Parse(text(maxPieces+1, "leap"))
 	if wrong, ok := errors.AsType[*SyntaxError](err); !ok || wrong.Seen != "y2k" || wrong.Want != "at most 1000" {
 		t.Errorf("%d pieces: %v", maxPieces+1, err)
 	}
@@ -292,6 +339,10 @@ func FuzzParse(f *testing.F) {
 	}
 	f.Add("-24", int64(0), int64(0))
 	f.Add("2016-12-31T23:59:60Z", int64(1<<62), int64(-1<<62))
+	for _, text := range []string{"leap-second", "now leap", "-1d leap-", "+1h smear 24h", "1899-12-31T23:59:50Z leap", "now smear 7d for 24h repeat",
+		"leap-second for 12s then 9999-12-30 leap- for 2d then -2900000d smear 1ns", "now leap x60", "now smear 0s"} {
+		f.Add(text, int64(1_483_228_790), int64(1_483_228_799))
+	}
 	f.Fuzz(func(t *testing.T, text string, startSec, realSec int64) {
 		recipe, err := Parse(text)
 		if err != nil {

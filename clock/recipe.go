@@ -20,11 +20,15 @@ type piece struct {
 	relative bool
 	value    span
 	rate     Rate
-	duration int64 // nanoseconds of real time; 0: without end
+	second   second // if not zero, rate is Normal
+	duration int64  // nanoseconds of real time; 0: without end
 }
 
 // realTime is the piece of the text "now".
 var realTime = piece{relative: true, rate: Normal}
+
+// needsStart tells whether it matters when the piece starts: whether it is anything but an offset to real time.
+func (p *piece) needsStart() bool { return !p.relative || p.rate != Normal || p.second != second{} }
 
 // segment gives the piece's segment at the real instant now, when the piece starts at start and holds from begin, which is
 // before start for a first piece, to end. A piece may consist of several.
@@ -33,7 +37,11 @@ func (p *piece) segment(start, begin, now, end span) Segment {
 	if p.relative {
 		served = start.add(p.value)
 	}
-	return line{start, served, p.rate}.segment(begin, now, end)
+	l := line{start, served, p.rate}
+	if p.second != (second{}) {
+		return p.second.stretch(l, now).segment(begin, now, end)
+	}
+	return l.segment(begin, now, end)
 }
 
 // Start gives the clock that starts at the real time at, unless the text has an "at" of its own, which wins. A time outside
@@ -69,7 +77,7 @@ func (r Recipe) Anchor() (at time.Time, ok bool) {
 
 // needsStart tells whether it matters when the clock is started.
 func (r Recipe) needsStart() bool {
-	return len(r.pieces) > 1 || r.repeat || len(r.pieces) == 1 && (!r.pieces[0].relative || r.pieces[0].rate != Normal)
+	return len(r.pieces) > 1 || r.repeat || len(r.pieces) == 1 && r.pieces[0].needsStart()
 }
 
 // Equal tells whether both recipes have the same canonical text.
@@ -118,12 +126,15 @@ func (r *Recipe) UnmarshalText(text []byte) error {
 
 // String gives the canonical text of the piece.
 func (p piece) String() string {
-	text := formatMoment(p.value)
-	if p.relative {
-		text = formatOffset(p.value)
+	text, unsaid := formatOffset(p.value), p.second
+	if !p.relative {
+		text, unsaid = formatMoment(p.value, p.second)
 	}
 	if p.rate != Normal {
 		text += " " + p.rate.String()
+	}
+	if unsaid != (second{}) {
+		text += " " + unsaid.String()
 	}
 	if p.duration > 0 {
 		text += " for " + formatDuration(nanoseconds(p.duration))

@@ -18,7 +18,9 @@ func Read(c Clock, real time.Time) time.Time { return c.Segment(real).At(real) }
 type Segment struct {
 	Real, Served time.Time
 	Rate         Rate
+	Leap         Leap      // what NTP announces while it lasts
 	Until        time.Time // real time, exclusive; zero: forever
+	smear        bool      // a leap second is being spread: for Changes
 }
 
 // At gives what the segment reads at a real time, rounded down to the nanosecond, in UTC. The arithmetic is exact. It

@@ -27,7 +27,11 @@ func referenceAt(s Segment, real time.Time) time.Time {
 	passed := new(big.Int).Sub(bigNanoseconds(real), bigNanoseconds(s.Real))
 	passed.Mul(passed, new(big.Int).SetUint64(uint64(s.Rate)))
 	passed.Rsh(passed, rateBits) // floor, for negative numbers too
-	served := passed.Add(passed, bigNanoseconds(s.Served))
+	return withinYears(passed.Add(passed, bigNanoseconds(s.Served)))
+}
+
+// withinYears gives the instant of so many nanoseconds, or the edge of time that it is beyond.
+func withinYears(served *big.Int) time.Time {
 	for _, edge := range []span{earliest, latest} {
 		at := bigNanoseconds(edge.time())
 		if edge == earliest && served.Cmp(at) < 0 || edge == latest && served.Cmp(at) > 0 {

@@ -19,6 +19,9 @@ var (
 	latest   = span{sec: 253_402_300_799, nsec: 999_999_999} // 9999-12-31T23:59:59.999999999Z
 	forever  = span{sec: 1 << 41}                            // after all instants
 	never    = span{sec: -1 << 41}                           // before all instants
+
+	oneSecond = span{sec: 1}
+	oneDay    = span{sec: 24 * 3600}
 )
 
 // instantOf gives t, or the nearer edge of the years 1 to 9999 when it is outside them.
@@ -74,6 +77,15 @@ func (a span) within() span {
 		return latest
 	}
 	return a
+}
+
+// endOfDay gives the first midnight, in UTC, after the instant a.
+func (a span) endOfDay() span {
+	passed := a.sec % oneDay.sec
+	if passed < 0 {
+		passed += oneDay.sec
+	}
+	return span{sec: a.sec - passed + oneDay.sec}
 }
 
 func (a span) isWithin() bool { return earliest.sec <= a.sec && a.sec <= latest.sec }

@@ -17,14 +17,16 @@ func (p *parser) unexpected(want string, candidates ...string) *SyntaxError {
 	switch {
 	case split > 0 && isBase(text[:split]):
 		hint = didYouMean(text[:split] + " " + text[split:])
+	case secondHint(text) != "":
+		problem, hint = "unknown word", secondHint(text)
 	case near != "" && near != text:
 		problem, hint = "unknown word", didYouMean(near)
-	case lower == "leap" || lower == "leap-" || lower == "smear" || lower == "leap-second":
-		hint = "leap seconds are not in this version"
+	case isSecond(text):
+		hint = "leap and smear stand behind the base and its offsets"
 	case isBase(text):
 		hint = `one base a piece: pieces are joined as in "now for 10m then ` + text + `"`
 	case isOffset(text):
-		hint = "offsets stand behind the base, before the rate"
+		hint = "offsets stand behind the base, before the rate, leap or smear"
 	case isRate(text):
 		problem, hint = "unexpected rate", "one rate a piece"
 	case isRate(lower) && lower != text:

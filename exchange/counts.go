@@ -8,9 +8,10 @@ import (
 // Counts is how many requests met which Verdict, and what went wrong beside them.
 type Counts struct {
 	Verdicts [NumVerdicts]uint64
-	Overflow uint64 // datagrams that the kernel dropped because the receive buffer was full
-	Errors   uint64 // failed receives or accepts after which the service went on
-	Untold   uint64 // Records lost because whoever watches was too slow
+	Notes    [NumNotes]uint64 // how many answers bore each
+	Overflow uint64           // datagrams that the kernel dropped because the receive buffer was full
+	Errors   uint64           // failed receives or accepts after which the service went on
+	Untold   uint64           // Records lost because whoever watches was too slow
 }
 
 // Add adds o to c.
@@ -18,9 +19,33 @@ func (c *Counts) Add(o Counts) {
 	for i, n := range o.Verdicts {
 		c.Verdicts[i] += n
 	}
+	for i, n := range o.Notes {
+		c.Notes[i] += n
+	}
 	c.Overflow += o.Overflow
 	c.Errors += o.Errors
 	c.Untold += o.Untold
+}
+
+// Count counts one request; notes are those of its answer.
+func (c *Counts) Count(v Verdict, notes Notes) {
+	c.Verdicts[v]++
+	if v == Answer && notes != 0 {
+		for i := range c.Notes {
+			c.Notes[i] += uint64(notes >> i & 1)
+		}
+	}
+}
+
+// Noted yields each note that some answers bore, with their count.
+func (c *Counts) Noted() iter.Seq2[Notes, uint64] {
+	return func(yield func(Notes, uint64) bool) {
+		for i, n := range c.Notes {
+			if n > 0 && !yield(1<<i, n) {
+				return
+			}
+		}
+	}
 }
 
 // Dropped returns how many requests got no answer, whatever the cause.
@@ -55,6 +80,7 @@ type Counters struct {
 	Local     Counts
 	published struct {
 		verdicts                 [NumVerdicts]atomic.Uint64
+		notes                    [NumNotes]atomic.Uint64
 		overflow, errors, untold atomic.Uint64
 	}
 }
@@ -62,15 +88,16 @@ type Counters struct {
 // Publish lets Load see what Local holds. Only the writer may call it.
 func (c *Counters) Publish() {
 	p := &c.published
-	for i, n := range c.Local.Verdicts {
-		if p.verdicts[i].Load() != n {
-			p.verdicts[i].Store(n)
-		}
-	}
 	store := func(a *atomic.Uint64, n uint64) {
 		if a.Load() != n {
 			a.Store(n)
 		}
+	}
+	for i, n := range c.Local.Verdicts {
+		store(&p.verdicts[i], n)
+	}
+	for i, n := range c.Local.Notes {
+		store(&p.notes[i], n)
 	}
 	store(&p.overflow, c.Local.Overflow)
 	store(&p.errors, c.Local.Errors)
@@ -83,6 +110,9 @@ func (c *Counters) Load() Counts {
 	var n Counts
 	for i := range n.Verdicts {
 		n.Verdicts[i] = p.verdicts[i].Load()
+	}
+	for i := range n.Notes {
+		n.Notes[i] = p.notes[i].Load()
 	}
 	n.Overflow, n.Errors, n.Untold = p.overflow.Load(), p.errors.Load(), p.untold.Load()
 	return n

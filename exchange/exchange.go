@@ -23,10 +23,11 @@ type Request struct {
 	Clock     clock.Clock    // the clock this client lives by, read once for this request
 }
 
-// A Reply is what goes back. An engine hands it to the Handler with Data of length 0 and Told zero.
+// A Reply is what goes back. An engine hands it to the Handler with Data of length 0 and the rest zero.
 type Reply struct {
-	Data []byte    // append here; an answer may have no bytes (an empty echo); the engine owns the memory
-	Told time.Time // the served time that Data says; zero where it says none
+	Data  []byte    // append here; an answer may have no bytes (an empty echo); the engine owns the memory
+	Told  time.Time // the served time that Data says; zero where it says none
+	Notes Notes     // what is worth telling of it
 }
 
 // A Handler answers requests. The Reply is sent if, and only if, the Verdict is [Answer].
@@ -50,11 +51,12 @@ type Middleware func(Handler) Handler
 type Record struct {
 	Received  time.Time      // real time
 	From, To  netip.AddrPort // as in Request
-	Service   string         // its name: "time", "daytime", "echo"
+	Service   string         // its name: "time", "daytime", "echo", "ntp"
 	Transport string         // "udp" or "tcp"
 	Verdict   Verdict
 	Clock     clock.Clock // the clock it was answered by; nil where none was chosen
 	Told      time.Time   // the served time that was sent; zero where none was
+	Notes     Notes       // of an answer
 	Asked     int         // bytes of the request
 	Answered  int         // bytes of the reply; 0 where none was sent
 }

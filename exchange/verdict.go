@@ -1,35 +1,42 @@
 package exchange
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+)
 
 // A Verdict says that a request is answered, or why it is not. Engines count each.
 type Verdict uint8
 
 const (
-	Answer     Verdict = iota // the Reply goes out
-	Malformed                 // the bytes are no request of this service
-	Truncated                 // the datagram did not fit the buffer, and half of it is no answer
-	NotAllowed                // the allow-list does not hold the asker's address
-	Loop                      // the source port is one that would answer the answer
-	Multicast                 // it was sent to a broadcast or multicast address
-	Limit                     // this source asks too often
-	Full                      // too many connections are open
-	Stale                     // it waited too long: a late time is a wrong time
-	Unsent                    // the system refused to send the Reply: a firewall, no route, no buffers
+	Answer       Verdict = iota // the Reply goes out
+	Malformed                   // the bytes are no request of this service
+	WrongVersion                // a version of the protocol that is not spoken
+	WrongMode                   // a reply, or what else is no question
+	Truncated                   // the datagram did not fit the buffer, and half of it is no answer
+	NotAllowed                  // the allow-list does not hold the asker's address
+	Loop                        // the source port is one that would answer the answer
+	Multicast                   // it was sent to a broadcast or multicast address
+	Limit                       // this source asks too often
+	Full                        // too many connections are open
+	Stale                       // it waited too long: a late time is a wrong time
+	Unsent                      // the system refused to send the Reply: a firewall, no route, no buffers
 	NumVerdicts
 )
 
 var verdicts = [NumVerdicts]string{
-	Answer:     "answered",
-	Malformed:  "malformed",
-	Truncated:  "truncated",
-	NotAllowed: "not allowed",
-	Loop:       "loop",
-	Multicast:  "multicast",
-	Limit:      "over limit",
-	Full:       "full",
-	Stale:      "stale",
-	Unsent:     "unsent",
+	Answer:       "answered",
+	Malformed:    "malformed",
+	WrongVersion: "wrong version",
+	WrongMode:    "wrong mode",
+	Truncated:    "truncated",
+	NotAllowed:   "not allowed",
+	Loop:         "loop",
+	Multicast:    "multicast",
+	Limit:        "over limit",
+	Full:         "full",
+	Stale:        "stale",
+	Unsent:       "unsent",
 }
 
 // String returns the word that log lines and counters use, such as "answered" or "not allowed".
@@ -38,4 +45,26 @@ func (v Verdict) String() string {
 		return verdicts[v]
 	}
 	return fmt.Sprintf("Verdict(%d)", uint8(v))
+}
+
+// Notes is a set of what is worth telling about a request that was answered.
+type Notes uint8
+
+// Unsigned: the request bore a MAC, the answer bears none.
+const Unsigned Notes = 1 << 0
+
+// NumNotes is how many Notes there are.
+const NumNotes = 1
+
+var notes = [NumNotes]string{"unsigned"}
+
+// String names the notes, as in "unsigned".
+func (n Notes) String() string {
+	var names []string
+	for i, name := range notes {
+		if n&(1<<i) != 0 {
+			names = append(names, name)
+		}
+	}
+	return strings.Join(names, ", ")
 }

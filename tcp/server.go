@@ -245,7 +245,7 @@ func (s *Server) extend(conn *net.TCPConn, while time.Duration) bool {
 func (s *Server) ended(r *exchange.Request, p *exchange.Reply, v exchange.Verdict, asked, answered int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.counts.Verdicts[v]++
+	s.counts.Count(v, p.Notes)
 	if s.ring == nil {
 		return
 	}
@@ -262,7 +262,7 @@ func (s *Server) ended(r *exchange.Request, p *exchange.Reply, v exchange.Verdic
 			Answered:  answered,
 		}
 		if v == exchange.Answer {
-			d.Told = p.Told
+			d.Told, d.Notes = p.Told, p.Notes
 		}
 	}
 	s.ring.Flush()

@@ -169,6 +169,6 @@ func record(d *exchange.Record, service string, r *exchange.Request, p *exchange
 		Asked:     len(r.Data),
 	}
 	if v == exchange.Answer {
-		d.Told, d.Answered = p.Told, len(p.Data)
+		d.Told, d.Answered, d.Notes = p.Told, len(p.Data), p.Notes
 	}
 }

@@ -78,6 +78,7 @@ func ask(t testing.TB, conn *net.UDPConn, data []byte) []byte {
 func TestGolden(t *testing.T) {
 	services := map[string]exchange.Handler{
 		"time": service.TimeHandler{}, "daytime": service.DaytimeHandler{Zone: time.UTC}, "echo": service.EchoHandler{},
+		"ntp": service.NTPHandler{},
 	}
 	for _, c := range golden.Cases(t) {
 		h, ok := services[c.Service]

@@ -33,12 +33,18 @@ type shard struct {
 
 	in       *inbound
 	out      *outbound
-	told     [batchSize]*exchange.Record // of the queued replies
+	queued   [batchSize]queued
 	request  exchange.Request
 	reply    exchange.Reply
 	zones    map[uint32]string
 	overflow uint32 // the kernel's count, which wraps
 	failures int    // receives that failed in a row
+}
+
+// A queued is what is told of a reply once it is sent.
+type queued struct {
+	told  *exchange.Record // nil where nothing is written down
+	notes exchange.Notes
 }
 
 func newShard(l *Listener, i int, service string, h exchange.Handler, ring *exchange.Ring) *shard {
@@ -173,26 +179,27 @@ func (s *shard) serve(i int, now time.Time) {
 		}
 	}
 	if verdict == exchange.Answer {
-		s.told[s.out.n] = told
+		s.queued[s.out.n] = queued{told, s.reply.Notes}
 		s.out.add(s.reply.Data, s.in, i, c.to)
 		return // counted when it is sent
 	}
-	s.counters.Local.Verdicts[verdict]++
+	s.counters.Local.Count(verdict, 0)
 }
 
 // send sends what is queued. A reply that the system refuses is counted and passed over.
 func (s *shard) send() {
-	count := &s.counters.Local.Verdicts
 	for first := 0; first < s.out.n; {
 		n, errno := s.out.send(s.fd, first)
-		count[exchange.Answer] += uint64(n)
+		for _, q := range s.queued[first : first+n] {
+			s.counters.Local.Count(exchange.Answer, q.notes)
+		}
 		first += n
 		if errno == 0 || errno == unix.EINTR {
 			continue
 		}
-		count[exchange.Unsent]++
-		if told := s.told[first]; told != nil {
-			told.Verdict, told.Told, told.Answered = exchange.Unsent, time.Time{}, 0
+		s.counters.Local.Count(exchange.Unsent, 0)
+		if told := s.queued[first].told; told != nil {
+			told.Verdict, told.Told, told.Notes, told.Answered = exchange.Unsent, time.Time{}, 0, 0
 		}
 		first++
 	}

@@ -127,7 +127,7 @@ func (s *shard) serve(data []byte, from netip.AddrPort, now time.Time) {
 			verdict = exchange.Unsent
 		}
 	}
-	s.counters.Local.Verdicts[verdict]++
+	s.counters.Local.Count(verdict, s.reply.Notes)
 	if s.ring != nil {
 		if told := s.ring.Slot(); told != nil {
 			record(told, s.service, r, &s.reply, verdict)

@@ -35,19 +35,23 @@ func (*clockCmd) Help() string {
   yesterday clock ntp-rollover x60
   yesterday clock yesterday for 10m then now for 5m repeat
   yesterday clock now x0.5 --now 2026-01-01 --for 1d
+  yesterday clock leap-second
 
 The text:
   bases    yesterday, now, tomorrow; -24h, +1h30m; 2036-02-07, 2038-01-19T03:14:00Z; ten seconds before
-           a moment: ntp-rollover, unix-rollover, gps-rollover, y2k, epoch
+           a moment: ntp-rollover, unix-rollover, gps-rollover, y2k, epoch, leap-second
   offsets  yesterday +5m
   rates    now frozen, now x60, now x0.5, now +20ppm
+  seconds  now leap, now leap- (a leap second inserted, or deleted, at the end of the UTC day),
+           now smear 24h (inserted evenly around it)
   then     A for 10m then B for 5m then C; A for 10m then B for 5m repeat
   start    A at 2026-11-22T10:00:00Z (default: when it is set)
 
 With --json: clock (the canonical text), real, served, offset (served less real, seconds), rate (served seconds a real
-second), until (real; left out: for ever), changes and more (whether there are more changes than shown). A change has
-kind (segment, rfc868-rollover, unix-rollover), real, before (what it would have read there without the change), served
-and rate.`
+second), leap (what NTP announces: none, insert, delete), until (real; left out: for ever), changes and more (whether there
+are more changes than shown). A change has kind (segment, rfc868-rollover, unix-rollover, leap-announced, leap-inserted,
+leap-deleted, leap-over, smear-begin, smear-end), real, before (what it would have read there without the change), served,
+rate and leap.`
 }
 
 // A clockInstant is a flag's real time.
@@ -128,6 +132,7 @@ type clockView struct {
 	Served  time.Time    `json:"served"`
 	Offset  json.Number  `json:"offset"`
 	Rate    float64      `json:"rate"`
+	Leap    clock.Leap   `json:"leap"`
 	Until   time.Time    `json:"until,omitzero"`
 	Changes []changeView `json:"changes"`
 	More    bool         `json:"more"`
@@ -142,6 +147,7 @@ type changeView struct {
 	Before time.Time        `json:"before"`
 	Served time.Time        `json:"served"`
 	Rate   float64          `json:"rate"`
+	Leap   clock.Leap       `json:"leap"`
 
 	text string
 }
@@ -151,8 +157,8 @@ func newClockView(c *clock.Timeline, real time.Time, within time.Duration) clock
 	segment := c.Segment(real)
 	served := segment.At(real)
 	view := clockView{
-		Clock: c.String(), Real: real, Served: served, Offset: seconds(real, served), Rate: segment.Rate.Float64(), Until: segment.Until,
-		Changes: []changeView{}, segment: segment, within: within,
+		Clock: c.String(), Real: real, Served: served, Offset: seconds(real, served), Rate: segment.Rate.Float64(), Leap: segment.Leap,
+		Until: segment.Until, Changes: []changeView{}, segment: segment, within: within,
 	}
 	most, until := nextChanges, time.Time{}
 	if within > 0 {
@@ -165,7 +171,7 @@ func newClockView(c *clock.Timeline, real time.Time, within time.Duration) clock
 		}
 		view.Changes = append(view.Changes, changeView{
 			Kind: change.Kind, Real: change.Real, Before: change.Before, Served: change.Served,
-			Rate: change.Segment.Rate.Float64(), text: describe(change, segment.Rate),
+			Rate: change.Segment.Rate.Float64(), Leap: change.Segment.Leap, text: describe(change, segment.Rate),
 		})
 		segment = change.Segment
 	}
@@ -228,7 +234,21 @@ func (v clockView) state() string {
 	if v.segment.Rate != clock.Normal {
 		text += ", " + runs(v.segment)
 	}
+	if announced := announces(v.segment.Leap); announced != "" {
+		text += ", " + announced
+	}
 	return text
+}
+
+// announces says what a leap indicator other than that of an ordinary day announces.
+func announces(leap clock.Leap) string {
+	switch leap {
+	case clock.LeapInsert:
+		return "leap second announced (LI 1)"
+	case clock.LeapDelete:
+		return "deleted leap second announced (LI 2)"
+	}
+	return ""
 }
 
 // time1900 is the beginning of RFC 868's era 0 in Unix time.
@@ -241,6 +261,18 @@ func describe(change clock.Change, before clock.Rate) string {
 		return fmt.Sprintf("seconds since 1900 (RFC 868, NTP) roll over to 0: era %d", (change.Served.Unix()-time1900)>>32)
 	case clock.UnixRollover:
 		return "32-bit Unix time rolls over"
+	case clock.LeapAnnounced:
+		return announces(change.Segment.Leap)
+	case clock.LeapInserted:
+		return "leap second inserted: 23:59:59 again"
+	case clock.LeapDeleted:
+		return "leap second deleted: no 23:59:59, announcement ends"
+	case clock.LeapOver:
+		return "announcement ends"
+	case clock.SmearBegin:
+		return "smear begins (rate " + change.Segment.Rate.String() + ")"
+	case clock.SmearEnd:
+		return "smear ends"
 	}
 	var parts []string
 	switch change.Served.Compare(change.Before) {

@@ -1,5 +1,5 @@
-// Command yesterday serves and asks for any time but now: Time (RFC 868), Daytime (RFC 867) and Echo (RFC 862) by a
-// clock of one's choice.
+// Command yesterday serves and asks for any time but now: Time (RFC 868), Daytime (RFC 867), Echo (RFC 862) and NTP
+// (RFC 5905) by a clock of one's choice.
 package main
 
 import (
@@ -26,7 +26,7 @@ const (
 
 // A commandLine is what can be said to the program; each command is a file of its own.
 type commandLine struct {
-	Serve   serveCmd         `cmd:"" help:"Serve time, daytime and echo by a clock of your choice (default: yesterday's)."`
+	Serve   serveCmd         `cmd:"" help:"Serve time, daytime, echo and NTP by a clock of your choice (default: yesterday's)."`
 	Ask     askCmd           `cmd:"" help:"Ask a server what time it is there."`
 	Clock   clockCmd         `cmd:"" help:"Show what a clock text reads, now and later, without any server."`
 	Version kong.VersionFlag `help:"Print the version and exit." env:"-"`

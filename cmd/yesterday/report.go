@@ -10,6 +10,7 @@ import (
 
 	"github.com/yesterday-time/yesterday"
 	"github.com/yesterday-time/yesterday/exchange"
+	"github.com/yesterday-time/yesterday/service"
 	"github.com/yesterday-time/yesterday/wire/rfc867"
 )
 
@@ -75,9 +76,13 @@ func (r *reporter) listening(srv *yesterday.Server, allow string) {
 		}
 		endpoints = endpoints[n:]
 	}
+	ntp := slices.ContainsFunc(srv.Endpoints(), func(e yesterday.Endpoint) bool { return e.Kind == service.NTP })
 	if r.log != nil {
-		r.log.Info("serving", "clock", fmt.Sprint(srv.Clock), "allow", allow)
+		r.log.Info("serving", "clock", fmt.Sprint(srv.Clock), "allow", allow, "synchronised", srv.Synchronised())
 		return
+	}
+	if ntp && !srv.Synchronised() {
+		fmt.Fprintln(r.out, "this host's clock is not synchronised: ntp announces a dispersion of 1 ms, as clients refuse more")
 	}
 	fmt.Fprintf(r.out, "serving the clock %q to %s\n", fmt.Sprint(srv.Clock), audience(allow))
 }
@@ -177,6 +182,9 @@ func (r *reporter) request(d *exchange.Record) {
 		if !d.Told.IsZero() {
 			attrs = append(attrs, "told", d.Told)
 		}
+		if d.Notes != 0 {
+			attrs = append(attrs, "notes", d.Notes.String())
+		}
 		r.log.Info("answered", attrs...)
 		return
 	}
@@ -260,7 +268,11 @@ func attributes(c exchange.Counts) []any {
 	for cause, n := range c.Causes() {
 		causes = append(causes, slog.Uint64(cause, n))
 	}
-	return []any{"answered", c.Answered(), "dropped", c.Dropped(), slog.Group("causes", causes...), "errors", c.Errors, "untold", c.Untold}
+	notes := []any{}
+	for note, n := range c.Noted() {
+		notes = append(notes, slog.Uint64(note.String(), n))
+	}
+	return []any{"answered", c.Answered(), "dropped", c.Dropped(), slog.Group("causes", causes...), slog.Group("notes", notes...), "errors", c.Errors, "untold", c.Untold}
 }
 
 // sentence is as "1,234 answered, 56 dropped (50 not allowed, 6 loop)".
@@ -269,17 +281,21 @@ func sentence(c exchange.Counts) string {
 	for cause, n := range c.Causes() {
 		causes = append(causes, thousands(n)+" "+cause)
 	}
-	s := fmt.Sprintf("%s answered, %s dropped", thousands(c.Answered()), thousands(c.Dropped()))
+	dropped := thousands(c.Dropped()) + " dropped"
 	if len(causes) > 0 {
-		s += " (" + strings.Join(causes, ", ") + ")"
+		dropped += " (" + strings.Join(causes, ", ") + ")"
+	}
+	parts := []string{thousands(c.Answered()) + " answered", dropped}
+	for note, n := range c.Noted() {
+		parts = append(parts, thousands(n)+" "+note.String())
 	}
 	if c.Errors > 0 {
-		s += fmt.Sprintf(", %s failed receives", thousands(c.Errors))
+		parts = append(parts, thousands(c.Errors)+" failed receives")
 	}
 	if c.Untold > 0 {
-		s += fmt.Sprintf(", %s not shown", thousands(c.Untold))
+		parts = append(parts, thousands(c.Untold)+" not shown")
 	}
-	return s
+	return strings.Join(parts, ", ")
 }
 
 // thousands is n with a comma between its groups of three digits.

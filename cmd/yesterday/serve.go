@@ -19,6 +19,7 @@ import (
 	"github.com/yesterday-time/yesterday/clock"
 	"github.com/yesterday-time/yesterday/guard"
 	"github.com/yesterday-time/yesterday/service"
+	"github.com/yesterday-time/yesterday/wire/ntp"
 )
 
 // stopWithin is how long serve takes to stop at the most, whoever does not read its output; with the flush of the
@@ -26,14 +27,16 @@ import (
 const stopWithin = 500 * time.Millisecond
 
 type serveCmd struct {
-	Services   []string  `arg:"" optional:"" name:"service[=addr]" help:"What to serve: echo, daytime, time (default: all), each on its default port, or where ADDR says: :37, 127.0.0.1, 127.0.0.1:7, [::1]:7. Port 0 is one that is free."`
+	Services   []string  `arg:"" optional:"" name:"service[=addr]" help:"What to serve: echo, daytime, time, ntp (default: all), each on its default port, or where ADDR says: :37, 127.0.0.1, 127.0.0.1:7, [::1]:7. Port 0 is one that is free."`
 	Clock      clockText `default:"yesterday" placeholder:"TEXT" help:"The clock to serve: yesterday, -1h30m, 2036-02-07T06:28:06Z, 'now x60', unix-rollover … (default: yesterday). Try one with: yesterday clock TEXT"`
 	Listen     []string  `placeholder:"ADDR" help:"Addresses to listen on, without a port, separated by commas (default: all)."`
-	PortOffset int       `default:"12308" placeholder:"N" help:"Added to the well-known ports 7, 13 and 37; 0 gives those themselves (default: 12308)."`
-	Transport  string    `default:"udp,tcp" placeholder:"LIST" help:"udp, tcp, or both (default: udp,tcp)."`
+	PortOffset int       `default:"12308" placeholder:"N" help:"Added to the well-known ports 7, 13, 37 and 123; 0 gives those themselves (default: 12308)."`
+	Transport  string    `default:"udp,tcp" placeholder:"LIST" help:"udp, tcp, or both (default: udp,tcp); NTP has udp alone."`
 	Allow      string    `default:"private" placeholder:"LIST" help:"Who is answered: private (this host, its networks, private addresses), any, none, or prefixes such as 192.0.2.0/24, separated by commas (default: private). Behind NAT or a container's proxy everybody has the gateway's address."`
 	Limit      string    `default:"1000" placeholder:"N" help:"Replies a second to one address (of IPv6: to one /64), or off. Loopback has no limit (default: 1000)."`
 	Shards     int       `default:"1" placeholder:"N" help:"Sockets and threads for each UDP port (default: 1; more pay only with cores to run on)."`
+	Stratum    int       `default:"1" placeholder:"N" help:"NTP: how far from the source of the time, 1 to 15, or 16: not synchronised (default: 1)."`
+	RefID      string    `name:"refid" default:"XDAY" placeholder:"ID" help:"NTP: the source's name, up to 4 characters; those that begin with X are for experiments (default: XDAY)."`
 	Quiet      bool      `short:"q" help:"No request lines."`
 	LogFormat  string    `default:"text" placeholder:"FORMAT" help:"text or json (default: text)."`
 }
@@ -131,7 +134,14 @@ func (c *serveCmd) server(e *env) (*yesterday.Server, error) {
 		}
 		srv.Transports |= map[string]yesterday.Transports{"udp": yesterday.UDP, "tcp": yesterday.TCP}[name]
 	}
-	srv.Services, err = c.services()
+	if c.Stratum < 1 || c.Stratum > service.Unsynchronised {
+		return nil, usagef("--stratum %d: want 1 to 15, or 16 for a server that is not synchronised", c.Stratum)
+	}
+	srv.NTP.Stratum = uint8(c.Stratum)
+	if srv.NTP.ReferenceID, err = ntp.ParseReferenceID(c.RefID); err != nil {
+		return nil, usagef("--refid: %w", err)
+	}
+	srv.Services, err = c.services(srv.Transports)
 	return srv, err
 }
 
@@ -147,7 +157,7 @@ func parseLimit(text string) (int, error) {
 }
 
 // services reads the arguments: what is bound where.
-func (c *serveCmd) services() ([]yesterday.Service, error) {
+func (c *serveCmd) services(transports yesterday.Transports) ([]yesterday.Service, error) {
 	var listen []netip.Addr
 	for _, text := range c.Listen {
 		addr, err := netip.ParseAddr(text)
@@ -162,7 +172,9 @@ func (c *serveCmd) services() ([]yesterday.Service, error) {
 	args := c.Services
 	if len(args) == 0 {
 		for _, k := range service.Kinds() {
-			args = append(args, k.String())
+			if transports != yesterday.TCP || k.OverTCP() {
+				args = append(args, k.String())
+			}
 		}
 	}
 	var services []yesterday.Service
@@ -170,7 +182,10 @@ func (c *serveCmd) services() ([]yesterday.Service, error) {
 		name, where, given := strings.Cut(arg, "=")
 		kind, err := service.ParseKind(name)
 		if err != nil {
-			return nil, usagef("unknown service %q, want echo, daytime or time%s", name, didYouMean(name, kindNames()...))
+			return nil, usagef("unknown service %q, want echo, daytime, time or ntp%s", name, didYouMean(name, kindNames()...))
+		}
+		if transports == yesterday.TCP && !kind.OverTCP() {
+			return nil, usagef("%s over TCP is no standard: leave out --transport tcp, or %s", name, name)
 		}
 		addrs := listen
 		port := int(kind.WellKnownPort()) + c.PortOffset
@@ -195,7 +210,11 @@ func (c *serveCmd) services() ([]yesterday.Service, error) {
 
 // parseWhere reads what stands after SERVICE=: an address, a port, or both. What is not said is as by default.
 func parseWhere(arg, where string, listen []netip.Addr, port int) ([]netip.Addr, int, error) {
-	if addr, err := netip.ParseAddr(strings.Trim(where, "[]")); err == nil {
+	bare := where
+	if strings.HasPrefix(where, "[") && strings.HasSuffix(where, "]") {
+		bare = where[1 : len(where)-1]
+	}
+	if addr, err := netip.ParseAddr(bare); err == nil {
 		return []netip.Addr{addr.Unmap()}, port, nil
 	}
 	bad := usagef("%q: want an IP address, a port, or both after the =, such as :37, 127.0.0.1 or [::1]:37", arg)
