@@ -1,11 +1,14 @@
-// Package ask asks a server what time it is there, by RFC 868 ([Time]) or RFC 867 ([Daytime]), or whether it is there
-// at all, by RFC 862 ([Echo]); over UDP with retries, or over TCP.
+// Package ask asks a server what time it is there, by RFC 868 ([Time]), RFC 867 ([Daytime]) or RFC 5905 ([NTP]), or whether
+// it is there at all, by RFC 862 ([Echo]); over UDP with retries, or, but for NTP, over TCP.
 //
 //	answer, err := ask.Time(ctx, "localhost:12345")
 //	if err != nil {
 //		return err
 //	}
 //	fmt.Println(answer.Served, answer.Offset, answer.RoundTrip)
+//
+// NTP tells the time to a fraction of a microsecond, and how good it is; [NTP] holds against each answer what a client
+// must, and still returns those that fail, so that any server can be examined.
 //
 // A server is named by a text that [ParseTarget] describes: "HOST", "HOST:PORT", "HOST:SERVICE", "[::1]:37". What goes
 // wrong has a type of its own: [TargetError], [RefusedError], [UnreachableError], [NoReplyError], [BadReplyError],
@@ -39,9 +42,17 @@ type Client struct {
 	// Send is what requests for the time or the daytime carry. Servers do not look at it. It is empty by default.
 	Send []byte
 
-	// Pivot chooses the era of the 4 bytes of RFC 868: the one in which they are nearest to it. Zero means now, so that
-	// 2036 is crossed rightly. To read them in a given era, set rfc868.Time(1<<31).In(era), its middle.
+	// Pivot chooses the era of the 4 bytes of RFC 868, and of NTP's transmit time: the one in which they are nearest to it.
+	// Zero means now, so that 2036 is crossed rightly. To read them in a given era, set rfc868.Time(1<<31).In(era), its
+	// middle.
 	Pivot time.Time
+
+	// Samples is how many times NTP asks, to answer with the sample of the least delay. Zero means once.
+	Samples int
+
+	// Interval is how long NTP waits between two samples. Zero means 100 ms where the server's address is loopback, private
+	// or link-local, and 2 seconds elsewhere, since public servers take offence at less.
+	Interval time.Duration
 
 	// Zone is the zone that a daytime line is read in, which itself does not tell. Nil means the host's.
 	Zone *time.Location
@@ -133,17 +144,11 @@ func Echo(ctx context.Context, addr string, data []byte) (Answer, error) {
 
 // ask asks q and reads the time out of the answer.
 func (c *Client) ask(ctx context.Context, q question, addr string) (Answer, error) {
-	if err := q.set(c); err != nil {
-		return Answer{}, err
-	}
-	target, err := ParseTarget(addr)
-	if err != nil {
-		return Answer{}, err
-	}
-	if q.servers, err = c.resolve(ctx, target, q.service); err != nil {
+	if err := c.begin(ctx, &q, addr); err != nil {
 		return Answer{}, err
 	}
 	var answer Answer
+	var err error
 	if q.transport == TCP {
 		answer, err = q.tcp(ctx)
 	} else {
@@ -173,6 +178,19 @@ func (c *Client) ask(ctx context.Context, q question, addr string) (Answer, erro
 	}
 	answer.Offset = offset(answer.Served, answer.Sent, answer.Received)
 	return answer, nil
+}
+
+// begin takes over the client's settings and finds the server's addresses.
+func (c *Client) begin(ctx context.Context, q *question, addr string) error {
+	if err := q.set(c); err != nil {
+		return err
+	}
+	target, err := ParseTarget(addr)
+	if err != nil {
+		return err
+	}
+	q.servers, err = c.resolve(ctx, target, q.service)
+	return err
 }
 
 // offset is how many seconds served is from real time, as Answer.Offset tells.

@@ -77,7 +77,7 @@ type NoReplyError struct {
 	Dropped   []ServerError    // refused or out of reach
 	Attempts  int              // datagrams sent, or connections begun
 	Took      time.Duration
-	Strays    int    // replies to an echo that were not what was sent
+	Strays    int    // replies that were not to what was sent, of an echo or of NTP
 	Stray     []byte // the last of them
 	Err       error  // the context's, where it ended the wait; else over TCP how the last connection failed, or nil
 }
@@ -99,6 +99,8 @@ func (e *NoReplyError) Error() string {
 		fmt.Fprintf(&b, "%s sent in %s", count(e.Attempts, what), round(e.Took))
 	}
 	switch {
+	case e.Strays > 0 && e.Service == service.NTP:
+		fmt.Fprintf(&b, ", %s came back but none for what was sent, the last of %s", count(e.Strays, what), count(len(e.Stray), "byte"))
 	case e.Strays > 0:
 		fmt.Fprintf(&b, ", %s came back but not what was sent, the last %s", count(e.Strays, what), shown(e.Stray))
 	case e.Transport == UDP:

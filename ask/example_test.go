@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/yesterday-time/yesterday/ask"
+	"github.com/yesterday-time/yesterday/wire/ntp"
 	"github.com/yesterday-time/yesterday/wire/rfc868"
 )
 
@@ -78,6 +79,53 @@ func ExampleDaytime() {
 	// Output:
 	// "Sun Mar 20 09:29:09 2016\r\n"
 	// 2016-03-20 09:29:09
+}
+
+func ExampleNTP() {
+	// A server that is at the rollover of 2036.
+	addr, stop := serve(func(question []byte) []byte {
+		q, err := ntp.Parse(question)
+		if err != nil {
+			return nil
+		}
+		now := ntp.TimestampOf(time.Date(2036, 2, 7, 6, 28, 16, 250_000_000, time.UTC))
+		return ntp.Header{Version: q.Version, Mode: ntp.ModeServer, Stratum: 16, Origin: q.Transmit, Receive: now, Transmit: now}.Append(nil)
+	})
+	defer stop()
+
+	answer, err := ask.NTP(context.Background(), addr)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(answer.Served)
+	for _, f := range answer.Failed {
+		fmt.Println(f.Text)
+	}
+	// Output:
+	// 2036-02-07 06:28:16.25 +0000 UTC
+	// stratum is 16 (not synchronised), want 1 to 15
+}
+
+func ExampleClient_NTP() {
+	addr, stop := serve(func(question []byte) []byte {
+		q, err := ntp.Parse(question)
+		if err != nil {
+			return nil
+		}
+		now := ntp.TimestampOf(time.Now().Add(-24 * time.Hour))
+		return ntp.Header{Version: q.Version, Mode: ntp.ModeServer, Stratum: 1, Origin: q.Transmit, Receive: now, Transmit: now}.Append(nil)
+	})
+	defer stop()
+
+	client := ask.Client{Samples: 4, Interval: time.Millisecond}
+	answer, err := client.NTP(context.Background(), addr)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(answer.Good(), len(answer.Samples), answer.Offset.Duration().Round(time.Hour))
+	// Output: true 4 -24h0m0s
 }
 
 func ExampleEcho() {

@@ -1,6 +1,7 @@
 package ask
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -135,4 +136,43 @@ func TestRound(t *testing.T) {
 			t.Errorf("%d ns is %s, want %s", d, got, want)
 		}
 	}
+}
+
+func TestCameAt(t *testing.T) {
+	read := time.Now()
+	wall := read.Round(0)
+	for _, c := range []struct {
+		name        string
+		read, stamp time.Time
+		want        time.Time
+	}{
+		{"stamped", read, wall.Add(-50 * time.Microsecond), read.Add(-50 * time.Microsecond)},
+		{"stamped in another zone", read, wall.Add(-time.Second).In(time.FixedZone("east", 3600)), read.Add(-time.Second)},
+		{"no stamp", read, time.Time{}, read},
+		{"a clock of the caller's", wall, wall.Add(-50 * time.Microsecond), wall},
+		{"set back", read, wall.Add(time.Nanosecond), read},
+		{"set ahead", read, wall.Add(-time.Second - 1), read},
+	} {
+		if got := cameAt(c.read, c.stamp); got != c.want {
+			t.Errorf("%s: %v, want %v", c.name, got, c.want)
+		}
+	}
+}
+
+// TestStampOf reads what is no stamp.
+func TestStampOf(t *testing.T) {
+	for _, control := range [][]byte{nil, make([]byte, 8), make([]byte, 64), bytes.Repeat([]byte{0xff}, 64)} {
+		if got := stampOf(control); !got.IsZero() {
+			t.Errorf("% x is %v", control, got)
+		}
+	}
+}
+
+func mustAddr(t testing.TB, text string) netip.Addr {
+	t.Helper()
+	a, err := netip.ParseAddr(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/yesterday-time/yesterday/service"
+	"github.com/yesterday-time/yesterday/wire/ntp"
 	"github.com/yesterday-time/yesterday/wire/rfc868"
 )
 
@@ -29,8 +30,10 @@ type question struct {
 	attempts int
 	dropped  []ServerError // refused or out of reach
 	strays   int
-	stray    []byte // the last one
-	failed   error  // how the last connection failed
+	stray    []byte        // the last one
+	passed   *Answer       // of NTP, the stray to tell of if nothing better comes
+	cookie   ntp.Timestamp // of NTP, the one that was sent for the answer
+	failed   error         // how the last connection failed
 }
 
 // set takes over the client's settings.
@@ -52,6 +55,12 @@ func (q *question) set(c *Client) error {
 		return fmt.Errorf("ask: tries are %d, want 1 or more, or 0 for 3", q.tries)
 	case q.transport != UDP && q.transport != TCP:
 		return fmt.Errorf("ask: transport is %v, want UDP or TCP", q.transport)
+	case q.transport == TCP && !q.service.OverTCP():
+		return fmt.Errorf("ask: transport is %v, want UDP: %v over TCP is no standard", q.transport, q.service)
+	case c.Samples < 0:
+		return fmt.Errorf("ask: samples are %d, want 1 or more, or 0 for 1", c.Samples)
+	case c.Interval < 0:
+		return fmt.Errorf("ask: interval is %v, want more than 0, or 0 for 100ms or 2s", c.Interval)
 	}
 	q.begun = time.Now()
 	return nil
@@ -70,7 +79,7 @@ func (q *question) patience(try int) time.Duration {
 	return d
 }
 
-// check says what is wrong with a reply.
+// check says what is wrong with a reply of any service but NTP.
 func (q *question) check(reply []byte) error {
 	switch q.service {
 	case service.Time:

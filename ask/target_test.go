@@ -88,7 +88,7 @@ func TestTargetService(t *testing.T) {
 		ok   bool
 	}{
 		{"host:time", service.Time, true}, {"host:Daytime", service.Daytime, true}, {":echo", service.Echo, true},
-		{"host", 0, false}, {"host:37", 0, false}, {"host:ntp", 0, false},
+		{"host:ntp", service.NTP, true}, {"host", 0, false}, {"host:37", 0, false}, {"host:nntp", 0, false},
 	} {
 		target, err := ask.ParseTarget(c.text)
 		if err != nil {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/yesterday-time/yesterday/service"
+	"github.com/yesterday-time/yesterday/wire/ntp"
 )
 
 // A path leads to one address of the server: a connected socket, so that the system passes on nothing from anybody else,
@@ -16,8 +17,14 @@ import (
 type path struct {
 	server  netip.AddrPort
 	conn    *net.UDPConn // nil until it is first asked
-	sent    time.Time    // when last asked, real time
+	sent    []sending    // in their order
 	dropped bool
+}
+
+// A sending is a datagram that was sent.
+type sending struct {
+	cookie ntp.Timestamp // of NTP, by which its answer is known
+	at     time.Time     // real time
 }
 
 // An arrival is what a path's socket gave: a datagram, or the error that ends it.
@@ -38,8 +45,16 @@ type inquiry struct {
 	readers  sync.WaitGroup
 }
 
-// udp asks each server in turn, as often as there are tries.
+// udp asks each server in turn, as often as there are tries. Where nothing better came it gives NTP's stray.
 func (q *question) udp(ctx context.Context) (Answer, error) {
+	answer, err := q.inquire(ctx)
+	if err != nil && q.passed != nil && ctx.Err() == nil {
+		return *q.passed, nil
+	}
+	return answer, err
+}
+
+func (q *question) inquire(ctx context.Context) (Answer, error) {
 	in := inquiry{question: q, arrivals: make(chan arrival), ended: make(chan struct{})}
 	for _, s := range q.servers {
 		in.paths = append(in.paths, &path{server: s})
@@ -105,10 +120,16 @@ func (in *inquiry) ask(p *path) error {
 			return err
 		}
 		p.conn = conn
+		wantStamps(conn)
 		in.readers.Go(func() { in.listen(p) })
 	}
-	p.sent = in.now()
-	if _, err := p.conn.Write(in.send); err != nil {
+	data, cookie := in.send, ntp.Timestamp(0)
+	if in.service == service.NTP {
+		cookie = newCookie()
+		data = ntpQuestion(cookie)
+	}
+	p.sent = append(p.sent, sending{cookie, in.now()})
+	if _, err := p.conn.Write(data); err != nil {
 		return err
 	}
 	in.attempts++
@@ -117,11 +138,15 @@ func (in *inquiry) ask(p *path) error {
 
 // listen passes on what comes in on p, until an error or the end.
 func (in *inquiry) listen(p *path) {
-	buf := make([]byte, 1<<16) // holds every datagram
+	buf, control := make([]byte, 1<<16), make([]byte, stampRoom) // holds every datagram
 	for {
-		n, err := p.conn.Read(buf)
+		n, said, _, _, err := p.conn.ReadMsgUDPAddrPort(buf, control)
+		a := arrival{path: p, at: in.now(), err: err}
+		if err == nil { // else the lengths mean nothing
+			a.data, a.at = bytes.Clone(buf[:n]), cameAt(a.at, stampOf(control[:said]))
+		}
 		select {
-		case in.arrivals <- arrival{p, bytes.Clone(buf[:n]), in.now(), err}:
+		case in.arrivals <- a:
 		case <-in.ended:
 			return
 		}
@@ -131,26 +156,45 @@ func (in *inquiry) listen(p *path) {
 	}
 }
 
-// judge makes an answer of a datagram. It returns nil where an echo is not what was sent: another may still be.
-func (in *inquiry) judge(a arrival) (*Answer, error) {
-	server := remote(a.path.conn, a.path.server)
-	if err := in.check(a.data); err != nil {
-		if in.service != service.Echo {
-			return nil, in.bad(server, a.data, err)
-		}
-		in.strays++
-		in.stray = a.data
-		return nil, nil
+// cameAt is when a datagram came in that was read at read: real time. The kernel's stamp, if it is not zero, is of the host's
+// clock; so is a reading with a monotonic part, and only such a one is taken back by as long as the datagram waited. What
+// seems longer than a second is a clock that was set.
+func cameAt(read, stamp time.Time) time.Time {
+	wall := read.Round(0)
+	if stamp.IsZero() || wall == read {
+		return read
 	}
-	return &Answer{
+	if waited := wall.Sub(stamp); 0 <= waited && waited <= time.Second {
+		return read.Add(-waited)
+	}
+	return read
+}
+
+// judge makes an answer of a datagram. It returns nil where an echo is not what was sent, or a reply of NTP is not to what
+// was sent: another may still be.
+func (in *inquiry) judge(a arrival) (*Answer, error) {
+	answer := &Answer{
 		Service:   in.service,
 		Transport: UDP,
-		Server:    server,
+		Server:    remote(a.path.conn, a.path.server),
 		Attempts:  in.attempts,
-		Sent:      a.path.sent,
+		Sent:      a.path.sent[len(a.path.sent)-1].at,
 		Received:  a.at,
 		Raw:       a.data,
-	}, nil
+	}
+	if in.service == service.NTP {
+		return in.match(a.path, answer), nil
+	}
+	err := in.check(a.data)
+	switch {
+	case err == nil:
+		return answer, nil
+	case in.service != service.Echo:
+		return nil, in.bad(answer.Server, a.data, err)
+	}
+	in.strays++
+	in.stray = a.data
+	return nil, nil
 }
 
 // drop gives up on p. It returns an error once no path is left.

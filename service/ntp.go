@@ -16,7 +16,7 @@ import (
 // before the receipt. The zero NTPHandler works.
 type NTPHandler struct {
 	Stratum     uint8           // 1 to 15; 16 is not synchronised, and goes out as 0 with the leap indicator 3; 0: 1
-	ReferenceID ntp.ReferenceID // zero: DefaultReferenceID
+	ReferenceID ntp.ReferenceID // zero: DefaultReferenceID, or INIT where the clock is not set
 	Precision   int8            // of the host's clock, log2 seconds; 0: -20, a microsecond
 
 	// Root tells how far the host's clock may be off: the round trip to its source and the dispersion. It is called for
@@ -29,6 +29,9 @@ type NTPHandler struct {
 
 // DefaultReferenceID names the source of the time: the X marks an experiment (RFC 5905, section 7.3).
 var DefaultReferenceID = ntp.ReferenceID{'X', 'D', 'A', 'Y'}
+
+// notYetSet is the kiss code of a server whose clock has not been set yet (RFC 5905, section 7.4).
+var notYetSet = ntp.ReferenceID{'I', 'N', 'I', 'T'}
 
 // Unsynchronised is the stratum of a server whose clock is not set.
 const Unsynchronised = 16
@@ -85,14 +88,15 @@ func (h NTPHandler) Serve(p *exchange.Reply, r *exchange.Request) exchange.Verdi
 		Receive:     ntp.TimestampOf(received),
 		Transmit:    ntp.TimestampOf(p.Told),
 	}
+	id := DefaultReferenceID
 	if a.Stratum >= Unsynchronised {
-		a.Stratum, a.Leap = 0, ntp.LeapUnknown
+		a.Stratum, a.Leap, id = 0, ntp.LeapUnknown, notYetSet
+	}
+	if a.ReferenceID == (ntp.ReferenceID{}) {
+		a.ReferenceID = id
 	}
 	if a.Precision == 0 {
 		a.Precision = defaultPrecision
-	}
-	if a.ReferenceID == (ntp.ReferenceID{}) {
-		a.ReferenceID = DefaultReferenceID
 	}
 	if h.Root != nil {
 		a.RootDelay, a.RootDispersion = h.Root()

@@ -117,8 +117,8 @@ func TestNTPSettings(t *testing.T) {
 		t.Errorf("set: %+v", a)
 	}
 	a, _ = answer(t, NTPHandler{Stratum: Unsynchronised}, request(now))
-	if a.Stratum != 0 || a.Leap != ntp.LeapUnknown {
-		t.Errorf("not synchronised: stratum %d, leap %v; want 0 and unknown", a.Stratum, a.Leap)
+	if a.Stratum != 0 || a.Leap != ntp.LeapUnknown || a.ReferenceID != notYetSet {
+		t.Errorf("not synchronised: stratum %d, leap %v, %s; want 0, unknown and INIT", a.Stratum, a.Leap, a.ReferenceID)
 	}
 }
 

@@ -27,10 +27,12 @@ const maxLine = 1 << 20
 type askCmd struct {
 	Server  string        `arg:"" optional:"" name:"host[:port|:service]" help:"Whom to ask: a name or an address, and a port or a service's name: localhost:time, 192.0.2.1:37, [fe80::1%eth0]:37, :37 (default: localhost, on the port that yesterday serve has: 12345 for time)."`
 	TCP     bool          `name:"tcp" help:"Ask over TCP (default: UDP)."`
-	Service string        `placeholder:"NAME" help:"What to ask for: time, daytime or echo (default: what :SERVICE names, or time)."`
+	Service string        `placeholder:"NAME" help:"What to ask for: time, daytime, echo or ntp (default: what :SERVICE names, or time)."`
 	Send    dashed        `placeholder:"TEXT" help:"What to send (default: nothing, an empty datagram); - is one line from standard input."`
 	Timeout time.Duration `default:"1s" placeholder:"TIME" help:"How long to wait for the first reply; each try waits twice as long as the one before (default: 1s)."`
 	Tries   int           `default:"3" placeholder:"N" help:"How often to ask each address (default: 3)."`
+	Samples int           `default:"1" placeholder:"N" help:"NTP: how often to ask; the sample with the least delay counts (default: 1)."`
+	Every   time.Duration `placeholder:"TIME" help:"NTP: how long to wait between two samples (default: 100ms in private networks, 2s elsewhere)."`
 	UTC     bool          `name:"utc" help:"Show the time in UTC; take a daytime line for UTC (default: this machine's zone)."`
 	Era     dashed        `default:"auto" placeholder:"N" help:"Which era of 2^32 seconds the time is in: 0 begins in 1900, 1 in 2036; auto is the one nearest to now (default: auto)."`
 	JSON    bool          `name:"json" help:"Print one JSON object."`
@@ -43,14 +45,21 @@ func (*askCmd) Help() string {
   yesterday ask time.example.org:time              port 37
   yesterday ask --tcp [fe80::1%eth0]:daytime       port 13, a daytime line, over TCP
   yesterday ask --service echo --send hello        the same bytes back
+  yesterday ask --samples 4 time.example.org:ntp   port 123: offset, delay, and whether a client may believe it
   yesterday ask --json | jq .offset_seconds
 
 At a terminal it shows how far the server is from this machine's clock, the round trip, and who answered; into a pipe
 the time alone, or the line, or the echo.
 
 With --json: service, transport, server, attempts (datagrams sent or connections begun), sent and received (real time),
-round_trip_us, served (left out where no time was read), offset_seconds (served less real), era (time), line (daytime),
-raw (the reply in hexadecimal).`
+round_trip_us, served (left out where no time was read), offset_seconds (served less real), era (time and ntp), line
+(daytime), raw (the reply in hexadecimal).
+
+NTP's answers are held to all that a client must check: any failure, and any kiss code, makes the exit code 1. Into a
+pipe it writes a name and a value a line, as in: offset_seconds -86399.999987. With --json there are also arrived (when
+the question was there: served time), delay_seconds, root_distance_seconds (how far the offset may be from the truth),
+the header's fields, kiss, good, failed (check and text), samples (of each: offset, delay, failed) and ended (why there
+are too few).`
 }
 
 // A dashed is a flag's value that may begin with a minus.
@@ -72,6 +81,9 @@ func (c *askCmd) Run(e *env) error {
 	if err != nil {
 		return err
 	}
+	if kind == service.NTP {
+		return c.runNTP(e, client)
+	}
 	send := []byte(c.Send)
 	if c.Send == "-" {
 		if send, err = readLine(e); err != nil {
@@ -88,7 +100,7 @@ func (c *askCmd) Run(e *env) error {
 		answer, err = client.Time(e.ctx, c.Server)
 	}
 	if err != nil {
-		return c.explain(err)
+		return c.explain(err, kind)
 	}
 	if year := answer.Served.Year(); !answer.Served.IsZero() && (year < 1 || year > 9999) {
 		return fmt.Errorf("era %s puts the reply % x into the year %d, want 1 to 9999", c.Era, answer.Raw, year)
@@ -106,7 +118,10 @@ func (c *askCmd) client(e *env) (*ask.Client, service.Kind, error) {
 	if err != nil {
 		return nil, 0, err
 	}
-	client := &ask.Client{Timeout: c.Timeout, Tries: c.Tries, Now: e.now}
+	if err := c.suits(kind); err != nil {
+		return nil, 0, err
+	}
+	client := &ask.Client{Timeout: c.Timeout, Tries: c.Tries, Samples: c.Samples, Interval: c.Every, Now: e.now}
 	if c.TCP {
 		client.Transport = ask.TCP
 	}
@@ -127,8 +142,8 @@ func (c *askCmd) client(e *env) (*ask.Client, service.Kind, error) {
 		return nil, 0, usagef("--era %q: want auto or a number from %d to %d (0 begins in 1900, 1 in 2036)%s", c.Era,
 			firstEra, lastEra, didYouMean(string(c.Era), "auto"))
 	}
-	if kind != service.Time {
-		return nil, 0, usagef("--era %d: only time has eras, and %v is asked for", era, kind)
+	if kind != service.Time && kind != service.NTP {
+		return nil, 0, usagef("--era %d: only time and ntp have eras, and %v is asked for", era, kind)
 	}
 	client.Pivot = rfc868.Time(1 << 31).In(era) // the era's middle: each of its seconds is nearest to it there
 	return client, kind, nil
@@ -138,13 +153,10 @@ func (c *askCmd) client(e *env) (*ask.Client, service.Kind, error) {
 func (c *askCmd) kind() (service.Kind, error) {
 	target, err := ask.ParseTarget(c.Server)
 	if err != nil {
-		return 0, c.explain(err)
+		return 0, c.explain(err, service.Time)
 	}
 	named, isNamed := target.Service()
-	switch {
-	case strings.EqualFold(target.Port, "ntp"):
-		return 0, usagef("%v: ntp cannot be asked for, want echo, daytime or time; by its number, 123, the port can", target)
-	case c.Service == "":
+	if c.Service == "" {
 		return named, nil
 	}
 	if _, err := oneOf("--service", c.Service, kindNames()...); err != nil {
@@ -162,7 +174,7 @@ func (c *askCmd) kind() (service.Kind, error) {
 }
 
 // explain tells bad use from failure, and adds what to do.
-func (c *askCmd) explain(err error) error {
+func (c *askCmd) explain(err error, kind service.Kind) error {
 	text := strings.TrimPrefix(err.Error(), "ask: ")
 	if _, ok := errors.AsType[*ask.TargetError](err); ok {
 		return usageError{errors.New(text)}
@@ -170,10 +182,14 @@ func (c *askCmd) explain(err error) error {
 	if _, ok := errors.AsType[*ask.TooLongError](err); ok {
 		return usageError{errors.New("--send: " + text + "; TCP (--tcp) does")}
 	}
+	if target, err := ask.ParseTarget(c.Server); err != nil || target.Port != "" {
+		return errors.New(text)
+	}
+	another := fmt.Sprintf("HOST:%v asks another's on port %d", kind, kind.WellKnownPort())
 	if _, ok := errors.AsType[*ask.RefusedError](err); ok {
-		if target, err := ask.ParseTarget(c.Server); err == nil && target.Port == "" {
-			text += `; "yesterday serve" starts a server there, and HOST:time asks another's on port 37`
-		}
+		text += `; "yesterday serve" starts a server there, and ` + another
+	} else if e, ok := errors.AsType[*ask.NoReplyError](err); ok && e.Err == nil {
+		text += fmt.Sprintf("; that is the port of yesterday serve, and %s", another)
 	}
 	return errors.New(text)
 }

@@ -36,7 +36,7 @@ type serveCmd struct {
 	Limit      string    `default:"1000" placeholder:"N" help:"Replies a second to one address (of IPv6: to one /64), or off. Loopback has no limit (default: 1000)."`
 	Shards     int       `default:"1" placeholder:"N" help:"Sockets and threads for each UDP port (default: 1; more pay only with cores to run on)."`
 	Stratum    int       `default:"1" placeholder:"N" help:"NTP: how far from the source of the time, 1 to 15, or 16: not synchronised (default: 1)."`
-	RefID      string    `name:"refid" default:"XDAY" placeholder:"ID" help:"NTP: the source's name, up to 4 characters; those that begin with X are for experiments (default: XDAY)."`
+	RefID      string    `name:"refid" placeholder:"ID" help:"NTP: the source's name, up to 4 characters; those that begin with X are for experiments (default: XDAY, or INIT at stratum 16)."`
 	Quiet      bool      `short:"q" help:"No request lines."`
 	LogFormat  string    `default:"text" placeholder:"FORMAT" help:"text or json (default: text)."`
 }
@@ -138,8 +138,10 @@ func (c *serveCmd) server(e *env) (*yesterday.Server, error) {
 		return nil, usagef("--stratum %d: want 1 to 15, or 16 for a server that is not synchronised", c.Stratum)
 	}
 	srv.NTP.Stratum = uint8(c.Stratum)
-	if srv.NTP.ReferenceID, err = ntp.ParseReferenceID(c.RefID); err != nil {
-		return nil, usagef("--refid: %w", err)
+	if c.RefID != "" {
+		if srv.NTP.ReferenceID, err = ntp.ParseReferenceID(c.RefID); err != nil {
+			return nil, usagef("--refid: %w", err)
+		}
 	}
 	srv.Services, err = c.services(srv.Transports)
 	return srv, err
