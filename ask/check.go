@@ -115,7 +115,7 @@ var kisses = map[string]string{
 	"CRYP": "authentication or identification failed",
 	"DENY": "access denied",
 	"DROP": "it has lost its peer",
-	"INIT": "it is not synchronised for the first time yet",
+	"INIT": "its clock has not been set yet",
 	"MCST": "it belongs to a multicast server",
 	"NKEY": "it has no such key",
 	"NTSN": "the cookie of Network Time Security is not good",
