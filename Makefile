@@ -11,7 +11,7 @@ PLATFORMS ?= darwin/arm64 windows/amd64 freebsd/amd64 linux/386 linux/arm
 
 STATICCHECK = $(GO) tool -modfile=$(CURDIR)/tools/go.mod staticcheck
 
-.PHONY: help test fmt fix vet lint unit fuzz cross integration bench soak cover deps
+.PHONY: help test fmt fix vet lint unit fuzz cross integration docs bench accuracy soak cover deps
 .NOTPARALLEL:
 
 help: ## show this
@@ -53,6 +53,12 @@ cross: ## build and vet for the other systems, and where an int has 32 bits
 # -v: a test that skips is to say so.
 integration: ## the built program against real clients, in network namespaces where root
 	cd integration && $(GO) test -count=1 -v -timeout 10m ./...
+
+docs: ## write the tables of docs/clients.md anew, by all real clients (root)
+	cd integration && YESTERDAY_REQUIRE=1 YESTERDAY_WRITE_DOCS=1 $(GO) test -count=1 -run '^Test(ClientVersions|NTPClients|Rollover|LeapSecond)$$' .
+
+accuracy: ## NTP's error beside chronyd's, each asked 200 times, in turn; five rounds (root)
+	cd integration && YESTERDAY_REQUIRE=1 $(GO) test -run '^$$' -bench '^BenchmarkAccuracy$$' -benchtime 200x -count 5 .
 
 bench: ## all benchmarks
 	$(GO) test -run '^$$' -bench . -benchmem ./...

@@ -17,6 +17,7 @@ const (
 	echoPort    = 12315
 	daytimePort = 12321
 	timePort    = 12345
+	ntpPort     = 12431
 )
 
 // pair makes a namespace for a server and one for its clients, joined by a veth pair: eth0 on both sides.

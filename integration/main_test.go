@@ -3,11 +3,14 @@
 package integration
 
 import (
+	"flag"
 	"fmt"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 )
 
@@ -20,6 +23,11 @@ var (
 func TestMain(m *testing.M) { os.Exit(buildAndRun(m)) }
 
 func buildAndRun(m *testing.M) int {
+	// Most of these tests wait, for programs or for a moment to come: as many at once as there are cores would be too few.
+	flag.Parse()
+	if !slices.ContainsFunc(os.Args, func(arg string) bool { return strings.HasPrefix(arg, "-test.parallel=") }) {
+		flag.Set("test.parallel", "8")
+	}
 	dir, err := os.MkdirTemp("", "yesterday-integration-")
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -47,7 +55,7 @@ func buildAndRun(m *testing.M) int {
 }
 
 // missing skips the test, or fails it where everything is required to be there.
-func missing(t *testing.T, format string, args ...any) {
+func missing(t testing.TB, format string, args ...any) {
 	t.Helper()
 	if os.Getenv("YESTERDAY_REQUIRE") == "1" {
 		t.Fatalf(format+"; YESTERDAY_REQUIRE=1 wants it", args...)
@@ -56,7 +64,7 @@ func missing(t *testing.T, format string, args ...any) {
 }
 
 // need returns the path of a client's binary, or skips the test naming the Debian package that has it.
-func need(t *testing.T, binary, debian string) string {
+func need(t testing.TB, binary, debian string) string {
 	t.Helper()
 	path, err := exec.LookPath(binary)
 	if err != nil {
@@ -66,7 +74,7 @@ func need(t *testing.T, binary, debian string) string {
 }
 
 // needIPv6 skips the test where there is no IPv6 loopback, as in many containers.
-func needIPv6(t *testing.T) {
+func needIPv6(t testing.TB) {
 	t.Helper()
 	l, err := net.Listen("tcp", "[::1]:0")
 	if err != nil {
@@ -76,7 +84,7 @@ func needIPv6(t *testing.T) {
 }
 
 // needRoot skips the test unless root runs it.
-func needRoot(t *testing.T) {
+func needRoot(t testing.TB) {
 	t.Helper()
 	if os.Geteuid() != 0 {
 		missing(t, "needs root: raw sockets and network namespaces")

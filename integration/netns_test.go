@@ -4,6 +4,7 @@ package integration
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -22,7 +23,8 @@ import (
 // in that namespace. It has no name: the kernel takes it away with the last thread, socket and process in it, so none
 // is left over, whatever becomes of the test. To look inside while a test runs: nsenter --net=PATH.
 //
-// The programs it starts are killed should this process die without having ended them.
+// The programs it starts are killed should this process die without having ended them, and have not the right to set the
+// machine's clock, whatever their user.
 type netns struct {
 	work chan func()
 	path string
@@ -38,7 +40,7 @@ var host = sync.OnceValue(func() *netns {
 })
 
 // newNetns makes an empty namespace whose loopback is up. It lasts until the test ends.
-func newNetns(t *testing.T) *netns {
+func newNetns(t testing.TB) *netns {
 	t.Helper()
 	needRoot(t)
 	n, err := startNetns(func() error { return unix.Unshare(unix.CLONE_NEWNET) })
@@ -56,7 +58,7 @@ func startNetns(enter func() error) (*netns, error) {
 	entered := make(chan error)
 	go func() {
 		runtime.LockOSThread() // for good: the thread ends with the goroutine
-		err := enter()
+		err := errors.Join(forgoClock(), enter())
 		n.path = fmt.Sprintf("/proc/%d/task/%d/ns/net", os.Getpid(), unix.Gettid())
 		entered <- err
 		for f := range n.work {
@@ -68,6 +70,14 @@ func startNetns(enter func() error) (*netns, error) {
 		close(n.work)
 	}
 	return n, err
+}
+
+// forgoClock takes the right to set the clock from what this thread starts. Who is not root could not give it anyway.
+func forgoClock() error {
+	if err := unix.Prctl(unix.PR_CAPBSET_DROP, unix.CAP_SYS_TIME, 0, 0, 0); err != nil && !errors.Is(err, unix.EPERM) {
+		return fmt.Errorf("forgo the right to set the clock: %w", err)
+	}
+	return nil
 }
 
 // do runs f on the namespace's thread. Sockets keep their namespace: f opens them, the test uses them anywhere.
@@ -102,7 +112,7 @@ func (n *netns) run(ctx context.Context, stdin, name string, args ...string) (st
 }
 
 // mustRun is run for a command that has to succeed within half a minute.
-func (n *netns) mustRun(t *testing.T, stdin, name string, args ...string) string {
+func (n *netns) mustRun(t testing.TB, stdin, name string, args ...string) string {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
@@ -114,13 +124,13 @@ func (n *netns) mustRun(t *testing.T, stdin, name string, args ...string) string
 }
 
 // ip runs ip(8) with the words of args.
-func (n *netns) ip(t *testing.T, args string) {
+func (n *netns) ip(t testing.TB, args string) {
 	t.Helper()
 	n.mustRun(t, "", need(t, "ip", "iproute2"), strings.Fields(args)...)
 }
 
 // link joins two namespaces by a veth pair without addresses: the end in n is called here, the other there.
-func (n *netns) link(t *testing.T, here string, other *netns, there string) {
+func (n *netns) link(t testing.TB, here string, other *netns, there string) {
 	t.Helper()
 	n.ip(t, fmt.Sprintf("link add %s type veth peer name %s netns %s", here, there, other.path))
 	// Link-local addresses come from the tests: one that the kernel makes is not usable for a second or two.
@@ -129,7 +139,7 @@ func (n *netns) link(t *testing.T, here string, other *netns, there string) {
 }
 
 // addr gives a link its addresses.
-func (n *netns) addr(t *testing.T, link string, addrs ...string) {
+func (n *netns) addr(t testing.TB, link string, addrs ...string) {
 	t.Helper()
 	for _, a := range addrs {
 		flags := ""
@@ -142,7 +152,7 @@ func (n *netns) addr(t *testing.T, link string, addrs ...string) {
 
 // udp opens a UDP socket in the namespace, closed when the test ends. An empty remote leaves it unconnected, an empty
 // local lets the system choose.
-func (n *netns) udp(t *testing.T, local, remote string) *net.UDPConn {
+func (n *netns) udp(t testing.TB, local, remote string) *net.UDPConn {
 	t.Helper()
 	resolve := func(s string) *net.UDPAddr {
 		if s == "" {
@@ -177,7 +187,7 @@ func (n *netns) udp(t *testing.T, local, remote string) *net.UDPConn {
 
 // index returns the index of a link of the namespace: as a zone it is plain, while Go remembers the names of zones
 // without regard to namespaces.
-func (n *netns) index(t *testing.T, link string) int {
+func (n *netns) index(t testing.TB, link string) int {
 	t.Helper()
 	var index int
 	if err := n.do(func() error {
@@ -193,7 +203,17 @@ func (n *netns) index(t *testing.T, link string) int {
 }
 
 // tcp opens a TCP connection from the namespace, closed when the test ends.
-func (n *netns) tcp(t *testing.T, remote string) *net.TCPConn {
+func (n *netns) tcp(t testing.TB, remote string) *net.TCPConn {
+	t.Helper()
+	conn, err := n.dialTCP(t, remote)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return conn
+}
+
+// dialTCP is tcp where a failure may be what the test wants.
+func (n *netns) dialTCP(t testing.TB, remote string) (*net.TCPConn, error) {
 	t.Helper()
 	raddr, err := net.ResolveTCPAddr("tcp", remote)
 	if err != nil {
@@ -204,8 +224,8 @@ func (n *netns) tcp(t *testing.T, remote string) *net.TCPConn {
 		conn, err = net.DialTCP("tcp", nil, raddr)
 		return err
 	}); err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
 	t.Cleanup(func() { conn.Close() })
-	return conn
+	return conn, nil
 }

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"regexp"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -23,18 +24,19 @@ const patience = 20 * time.Second
 
 // A server is a running `yesterday serve`.
 type server struct {
-	t      *testing.T
+	t      testing.TB
 	cmd    *exec.Cmd
 	stdout transcript
 	stderr transcript
 	bound  map[string]netip.AddrPort // by service and transport: "time/udp"
+	clock  string                    // what it says that it serves: canonical clock text
 	ended  chan struct{}             // closed when the process has ended
 	state  *os.ProcessState          // then
 }
 
 // serve starts `yesterday serve args` in a namespace and returns once it says that everything is bound. It is ended
 // with the test, and what it wrote is shown where the test failed.
-func serve(t *testing.T, ns *netns, args ...string) *server {
+func serve(t testing.TB, ns *netns, args ...string) *server {
 	t.Helper()
 	s := command(args...)
 	s.run(t, ns)
@@ -55,7 +57,7 @@ func command(args ...string) *server {
 }
 
 // run starts s.cmd in a namespace and sees to its end.
-func (s *server) run(t *testing.T, ns *netns) {
+func (s *server) run(t testing.TB, ns *netns) {
 	t.Helper()
 	s.t = t
 	if err := ns.start(s.cmd); err != nil {
@@ -82,13 +84,16 @@ func (s *server) run(t *testing.T, ns *netns) {
 }
 
 // loopback is the arguments for all services on free ports of 127.0.0.1.
-var loopback = []string{"time=127.0.0.1:0", "daytime=127.0.0.1:0", "echo=127.0.0.1:0"}
+var loopback = []string{"time=127.0.0.1:0", "daytime=127.0.0.1:0", "echo=127.0.0.1:0", "ntp=127.0.0.1:0"}
 
 // boundLine is a service, its transports and where they are bound: "time     udp,tcp  127.0.0.1:12345".
-var boundLine = regexp.MustCompile(`^(time|daytime|echo)\s+((?:udp|tcp)(?:\W(?:udp|tcp))?)\s+(\S+)$`)
+var boundLine = regexp.MustCompile(`^(time|daytime|echo|ntp)\s+((?:udp|tcp)(?:\W(?:udp|tcp))?)\s+(\S+)$`)
 
 // listening takes down what a line says was bound where, and tells whether it was the last line of the start.
 func (s *server) listening(line string) bool {
+	if strings.HasPrefix(line, "{") {
+		return s.listeningJSON(line)
+	}
 	if m := boundLine.FindStringSubmatch(line); m != nil {
 		for transport := range strings.FieldsFuncSeq(m[2], func(r rune) bool { return !unicode.IsLetter(r) }) {
 			if addr, err := netip.ParseAddrPort(m[3]); err == nil {
@@ -96,7 +101,12 @@ func (s *server) listening(line string) bool {
 			}
 		}
 	}
-	return strings.HasPrefix(line, "serving the clock ")
+	text, serving := strings.CutPrefix(line, "serving the clock ")
+	if serving {
+		quoted, _ := strconv.QuotedPrefix(text)
+		s.clock, _ = strconv.Unquote(quoted)
+	}
+	return serving
 }
 
 // port returns the port that a service is bound to.
