@@ -2,8 +2,6 @@ module github.com/yesterday-time/yesterday/integration
 
 go 1.26.0
 
-require github.com/yesterday-time/yesterday v0.0.0
-
-require golang.org/x/sys v0.49.0 // indirect
+require golang.org/x/sys v0.49.0
 
 replace github.com/yesterday-time/yesterday => ..

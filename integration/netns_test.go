@@ -195,6 +195,16 @@ func (n *netns) index(t *testing.T, link string) int {
 // tcp opens a TCP connection from the namespace, closed when the test ends.
 func (n *netns) tcp(t *testing.T, remote string) *net.TCPConn {
 	t.Helper()
+	conn, err := n.dialTCP(t, remote)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return conn
+}
+
+// dialTCP is tcp where a failure may be what the test wants.
+func (n *netns) dialTCP(t *testing.T, remote string) (*net.TCPConn, error) {
+	t.Helper()
 	raddr, err := net.ResolveTCPAddr("tcp", remote)
 	if err != nil {
 		t.Fatal(err)
@@ -204,8 +214,8 @@ func (n *netns) tcp(t *testing.T, remote string) *net.TCPConn {
 		conn, err = net.DialTCP("tcp", nil, raddr)
 		return err
 	}); err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
 	t.Cleanup(func() { conn.Close() })
-	return conn
+	return conn, nil
 }

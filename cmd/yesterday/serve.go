@@ -195,7 +195,11 @@ func (c *serveCmd) services() ([]yesterday.Service, error) {
 
 // parseWhere reads what stands after SERVICE=: an address, a port, or both. What is not said is as by default.
 func parseWhere(arg, where string, listen []netip.Addr, port int) ([]netip.Addr, int, error) {
-	if addr, err := netip.ParseAddr(strings.Trim(where, "[]")); err == nil {
+	bare := where
+	if strings.HasPrefix(where, "[") && strings.HasSuffix(where, "]") {
+		bare = where[1 : len(where)-1]
+	}
+	if addr, err := netip.ParseAddr(bare); err == nil {
 		return []netip.Addr{addr.Unmap()}, port, nil
 	}
 	bad := usagef("%q: want an IP address, a port, or both after the =, such as :37, 127.0.0.1 or [::1]:37", arg)
