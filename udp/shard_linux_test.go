@@ -3,6 +3,7 @@
 package udp
 
 import (
+	"context"
 	"net"
 	"net/netip"
 	"os"
@@ -186,6 +187,40 @@ func TestBrokenSocketEndsServer(t *testing.T) {
 	case <-time.After(patience):
 		t.Fatal("the server goes on in silence")
 	}
+}
+
+// A Server that has ended leaves alone what now has its file descriptors.
+func TestStopAfterTheEnd(t *testing.T) {
+	s := new(Server)
+	l, err := Listen(loopback, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.NewHandler = func(int) exchange.Handler { return echo }
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	s.Serve(ctx, l)
+	if err := unix.Dup3(int(mustOpen(t).Fd()), l.stopFD, unix.O_CLOEXEC); err != nil {
+		t.Fatal(err)
+	}
+	file := os.NewFile(uintptr(l.stopFD), "reused")
+	defer file.Close()
+	s.Shutdown(t.Context())
+	s.Close()
+	l.Close()
+	if info, err := file.Stat(); err != nil || info.Size() != 0 {
+		t.Errorf("a file that came after it: %v, %v", info, err)
+	}
+}
+
+func mustOpen(t *testing.T) *os.File {
+	t.Helper()
+	f, err := os.Create(t.TempDir() + "/file")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { f.Close() })
+	return f
 }
 
 func TestErrorsThatPass(t *testing.T) {
