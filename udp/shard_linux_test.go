@@ -200,27 +200,23 @@ func TestStopAfterTheEnd(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	s.Serve(ctx, l)
-	if err := unix.Dup3(int(mustOpen(t).Fd()), l.stopFD, unix.O_CLOEXEC); err != nil {
+	file, err := os.Create(t.TempDir() + "/file")
+	if err != nil {
 		t.Fatal(err)
 	}
-	file := os.NewFile(uintptr(l.stopFD), "reused")
 	defer file.Close()
+	if fd := int(file.Fd()); fd != l.stopFD {
+		if err := unix.Dup3(fd, l.stopFD, unix.O_CLOEXEC); err != nil {
+			t.Fatal(err)
+		}
+		defer unix.Close(l.stopFD)
+	}
 	s.Shutdown(t.Context())
 	s.Close()
 	l.Close()
 	if info, err := file.Stat(); err != nil || info.Size() != 0 {
 		t.Errorf("a file that came after it: %v, %v", info, err)
 	}
-}
-
-func mustOpen(t *testing.T) *os.File {
-	t.Helper()
-	f, err := os.Create(t.TempDir() + "/file")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { f.Close() })
-	return f
 }
 
 func TestErrorsThatPass(t *testing.T) {
