@@ -147,7 +147,7 @@ func (q *question) read(conn *net.TCPConn) (reply []byte, received time.Time, er
 // checkStream says what is wrong with a reply that may have been cut at one byte too many.
 func (q *question) checkStream(reply []byte) error {
 	if q.service == service.Time && len(reply) > maxLine {
-		return fmt.Errorf("rfc868: reply has more than %d bytes, want %d: % x …", maxLine, rfc868.Size, reply[:16])
+		return fmt.Errorf("rfc868: reply has more than %d bytes, want %d: % x …", maxLine, rfc868.Size, reply[:64])
 	}
 	if q.service == service.Daytime && len(reply) > maxLine {
 		return fmt.Errorf("rfc867: reply has more than %d bytes, want a line of 1 to %d", maxLine, maxLine)

@@ -100,7 +100,7 @@ func TestBadReplyTCP(t *testing.T) {
 		{service.Time, "hello", "rfc868: reply has 5 bytes, want 4: 68 65 6c 6c 6f"},
 		{service.Time, "abc", "rfc868: reply has 3 bytes, want 4: 61 62 63"},
 		{service.Time, "", "rfc868: reply has 0 bytes, want 4"},
-		{service.Time, strings.Repeat("A", 1<<20), "rfc868: reply has more than 512 bytes, want 4:" + strings.Repeat(" 41", 16) + " …"},
+		{service.Time, strings.Repeat("A", 1<<20), "rfc868: reply has more than 512 bytes, want 4:" + strings.Repeat(" 41", 64) + " …"},
 		{service.Daytime, "", "rfc867: reply has 0 bytes, want a line of 1 to 512"},
 		{service.Daytime, strings.Repeat("A", 1<<20), "rfc867: reply has more than 512 bytes, want a line of 1 to 512"},
 		{service.Echo, "ih", `echo: reply is "ih", want what was sent, "hi"`},

@@ -42,7 +42,7 @@ func TestBadReplyUDP(t *testing.T) {
 	}{
 		{service.Time, "hello", "rfc868: reply has 5 bytes, want 4: 68 65 6c 6c 6f"},
 		{service.Time, "", "rfc868: reply has 0 bytes, want 4"},
-		{service.Time, strings.Repeat("\xff", 60000), "rfc868: reply has 60000 bytes, want 4:" + strings.Repeat(" ff", 16) + " …"},
+		{service.Time, strings.Repeat("\xff", 60000), "rfc868: reply has 60000 bytes, want 4:" + strings.Repeat(" ff", 64) + " …"},
 		{service.Daytime, "", "rfc867: reply has 0 bytes, want a line of 1 to 512"},
 		{service.Daytime, strings.Repeat("x", 513), "rfc867: reply has 513 bytes, want a line of 1 to 512"},
 	} {

@@ -15,10 +15,12 @@ import (
 
 // A Listener is a bound port: a socket for each shard. Until a Server serves it, what arrives waits in the kernel.
 type Listener struct {
-	addr    netip.AddrPort
-	fds     []int
-	stopFD  int // an eventfd: readable once the shards are to end
-	closing sync.Once
+	addr   netip.AddrPort
+	fds    []int
+	stopFD int // an eventfd: readable once the shards are to end
+
+	mu     sync.Mutex
+	closed bool // the numbers above may be somebody else's files
 }
 
 // Listen binds a socket for each of shards (at least one) to addr. No address, or ::, means all addresses of IPv6 and
@@ -60,14 +62,18 @@ func (l *Listener) Addr() netip.AddrPort { return l.addr }
 
 // Close closes a Listener that no Server serves (a Server closes its own).
 func (l *Listener) Close() error {
-	l.closing.Do(func() {
-		for _, fd := range l.fds {
-			unix.Close(fd)
-		}
-		if l.stopFD >= 0 {
-			unix.Close(l.stopFD)
-		}
-	})
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed {
+		return nil
+	}
+	l.closed = true
+	for _, fd := range l.fds {
+		unix.Close(fd)
+	}
+	if l.stopFD >= 0 {
+		unix.Close(l.stopFD)
+	}
 	return nil
 }
 
@@ -75,6 +81,11 @@ func (l *Listener) shards() int { return len(l.fds) }
 
 // stop makes the eventfd readable for good.
 func (l *Listener) stop() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed {
+		return
+	}
 	one := [8]byte{7: 1, 0: 1} // not 0 in either byte order
 	unix.Write(l.stopFD, one[:])
 }

@@ -3,6 +3,7 @@
 package udp
 
 import (
+	"context"
 	"net"
 	"net/netip"
 	"os"
@@ -185,6 +186,36 @@ func TestBrokenSocketEndsServer(t *testing.T) {
 		}
 	case <-time.After(patience):
 		t.Fatal("the server goes on in silence")
+	}
+}
+
+// A Server that has ended leaves alone what now has its file descriptors.
+func TestStopAfterTheEnd(t *testing.T) {
+	s := new(Server)
+	l, err := Listen(loopback, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.NewHandler = func(int) exchange.Handler { return echo }
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	s.Serve(ctx, l)
+	file, err := os.Create(t.TempDir() + "/file")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	if fd := int(file.Fd()); fd != l.stopFD {
+		if err := unix.Dup3(fd, l.stopFD, unix.O_CLOEXEC); err != nil {
+			t.Fatal(err)
+		}
+		defer unix.Close(l.stopFD)
+	}
+	s.Shutdown(t.Context())
+	s.Close()
+	l.Close()
+	if info, err := file.Stat(); err != nil || info.Size() != 0 {
+		t.Errorf("a file that came after it: %v, %v", info, err)
 	}
 }
 

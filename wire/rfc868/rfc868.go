@@ -28,7 +28,7 @@ type Time uint32
 // of the second that t is in. It holds for all t that [time.Time.Unix] can tell.
 func Of(t time.Time) Time { return Time(uint32(t.Unix() + unixEpoch)) }
 
-// Parse reads a reply. It has exactly 4 bytes; the error for any other names its length and its bytes, the first 16
+// Parse reads a reply. It has exactly 4 bytes; the error for any other names its length and its bytes, the first 64
 // of them where there are more. Parse does not keep b.
 func Parse(b []byte) (Time, error) {
 	if len(b) != Size {
@@ -64,7 +64,7 @@ func Era(t time.Time) int { return int((t.Unix() + unixEpoch) >> 32) }
 
 // lengthError tells of a reply of the wrong length. It stands alone so that Parse itself stays small and inlines.
 func lengthError(b []byte) error {
-	const most = 16
+	const most = 64
 	plural := "s"
 	if len(b) == 1 {
 		plural = ""

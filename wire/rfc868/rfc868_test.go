@@ -121,7 +121,7 @@ func TestParseErrors(t *testing.T) {
 		{"abc", "rfc868: reply has 3 bytes, want 4: 61 62 63"},
 		{"hello", "rfc868: reply has 5 bytes, want 4: 68 65 6c 6c 6f"},
 		{"0123456789abcdef", "rfc868: reply has 16 bytes, want 4: 30 31 32 33 34 35 36 37 38 39 61 62 63 64 65 66"},
-		{strings.Repeat("x", 1472), "rfc868: reply has 1472 bytes, want 4:" + strings.Repeat(" 78", 16) + " …"},
+		{strings.Repeat("x", 1472), "rfc868: reply has 1472 bytes, want 4:" + strings.Repeat(" 78", 64) + " …"},
 	} {
 		v, err := rfc868.Parse([]byte(c.reply))
 		if err == nil || err.Error() != c.want || v != 0 {
