@@ -223,7 +223,7 @@ func (s *Server) bindOnce(want Service) (out []*endpoint, err error) {
 			return out, fail(TCP, err)
 		}
 		bound := l.Addr().(*net.TCPAddr).AddrPort()
-		bound = netip.AddrPortFrom(bound.Addr().Unmap(), bound.Port())
+		bound = netip.AddrPortFrom(bound.Addr().Unmap().WithZone(addr.Addr().Zone()), bound.Port())
 		out = append(out, &endpoint{Endpoint: Endpoint{want.Kind, TCP, bound}, tcpListener: l})
 	}
 	return out, nil

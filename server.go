@@ -106,9 +106,9 @@ func (s *Server) ListenAndServe(ctx context.Context) error {
 // stops as Shutdown does, having answered what was received by then. A Server serves once.
 func (s *Server) Serve(ctx context.Context) error {
 	s.mu.Lock()
-	if s.state != bound {
+	if state := s.state; state != bound {
 		s.mu.Unlock()
-		if s.state == closed {
+		if state == closed {
 			return ErrServerClosed
 		}
 		return errors.New("yesterday: Serve needs one Listen before it")
@@ -156,10 +156,10 @@ func (s *Server) Serve(ctx context.Context) error {
 // Once called, the Server cannot be used again.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.mu.Lock()
-	was := s.state
 	s.state = closed
+	done := s.done
 	s.mu.Unlock()
-	if was != serving {
+	if done == nil { // it never served, and now never will
 		for _, e := range s.endpoints {
 			e.close()
 		}
@@ -177,7 +177,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	}
 	if err == nil {
 		select {
-		case <-s.done: // Watch has been told all
+		case <-done: // Watch has been told all
 		case <-ctx.Done():
 			err = ctx.Err()
 		}

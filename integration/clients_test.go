@@ -44,7 +44,7 @@ var clientTests = []clientTest{
 	{name: "socat daytime tcp", binary: "socat", debian: "socat", service: "daytime/tcp", args: "-t1 -u TCP:HOST:PORT -", told: daytime},
 	{name: "socat echo udp", binary: "socat", debian: "socat", service: "echo/udp", stdin: "hi\n", args: "-t1 - UDP:HOST:PORT", echoed: `^hi\n$`},
 	{name: "socat echo tcp", binary: "socat", debian: "socat", service: "echo/tcp", stdin: "hi\n", args: "-t1 - TCP:HOST:PORT", echoed: `^hi\n$`},
-	{name: "nping echo", binary: "nping", debian: "nmap", root: true, service: "echo/udp", args: "--udp -p PORT -c 3 --delay 20ms --data-string hi HOST",
+	{name: "nping echo", binary: "nping", debian: "nmap", root: true, service: "echo/udp", args: "--udp -p PORT -c 3 --delay 250ms --data-string hi HOST",
 		// It hears ICMP too, which its own host sends for the replies to a port that no socket holds.
 		echoed: `(?s)(RCVD [^\n]* UDP HOST:PORT > HOST:53 .*){3}Lost: 0 `},
 }

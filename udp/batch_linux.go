@@ -127,10 +127,10 @@ func (out *outbound) add(data []byte, in *inbound, i int, from pktinfo) {
 	h.SetControllen(n)
 }
 
-// send sends queued replies from the first-th on and returns how many went. An error means that the next did not.
+// send sends queued replies from the first-th on and returns how many went, without waiting. An error means that the next did not go.
 func (out *outbound) send(fd, first int) (n int, err syscall.Errno) {
 	r, _, err := syscall.Syscall6(unix.SYS_SENDMMSG, uintptr(fd), uintptr(unsafe.Pointer(&out.messages[first])),
-		uintptr(out.n-first), 0, 0, 0)
+		uintptr(out.n-first), unix.MSG_DONTWAIT, 0, 0)
 	if err != 0 {
 		return 0, err
 	}

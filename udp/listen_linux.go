@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"strconv"
 	"sync"
+	"sync/atomic"
 
 	"golang.org/x/sys/unix"
 )
@@ -18,6 +19,8 @@ type Listener struct {
 	addr   netip.AddrPort
 	fds    []int
 	stopFD int // an eventfd: readable once the shards are to end
+
+	stopping atomic.Bool // the shards look at it between batches: one that is busy does not wait for the eventfd
 
 	mu     sync.Mutex
 	closed bool // the numbers above may be somebody else's files
@@ -86,6 +89,7 @@ func (l *Listener) stop() {
 	if l.closed {
 		return
 	}
+	l.stopping.Store(true)
 	one := [8]byte{7: 1, 0: 1} // not 0 in either byte order
 	unix.Write(l.stopFD, one[:])
 }
@@ -170,8 +174,7 @@ func setOptions(fd, family int) error {
 	if set(unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, receiveBuffer) != nil {
 		set(unix.SOL_SOCKET, unix.SO_RCVBUF, receiveBuffer)
 	}
-	// A send waits while the device's queue is full, but not for ever on a device that is stuck.
-	return unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_SNDTIMEO, &unix.Timeval{Usec: 100_000})
+	return nil
 }
 
 // zoneID finds the index of the interface that a zone names.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"runtime"
 	"sync"
 	"syscall"
 	"testing"
@@ -416,4 +417,42 @@ func benchmarkServer(b *testing.B) *net.UDPConn {
 	}}
 	addr, _ := serve(b, s, loopback, 1)
 	return dial(b, addr)
+}
+
+// A Shutdown is heard under load: a socket that always has more to read is no reason to go on.
+func TestShutdownUnderFlood(t *testing.T) {
+	s := new(Server)
+	addr, ended := serve(t, s, loopback, 1)
+	over := make(chan struct{})
+	var flood sync.WaitGroup
+	for range 2 {
+		conn := dial(t, addr)
+		flood.Go(func() {
+			data := make([]byte, 8)
+			for {
+				select {
+				case <-over:
+					return
+				default:
+					conn.Write(data)
+				}
+			}
+		})
+	}
+	for n := (exchange.Counts{}); n.Answered() < 1000; n = s.Counts() { // until the flood is on
+		runtime.Gosched()
+	}
+	stopped := make(chan error, 1)
+	go func() { stopped <- s.Shutdown(t.Context()) }()
+	select {
+	case err := <-stopped:
+		if err != nil {
+			t.Error(err)
+		}
+		<-ended
+	case <-time.After(patience):
+		t.Error("Shutdown waits for the flood to end")
+	}
+	close(over)
+	flood.Wait()
 }

@@ -21,15 +21,19 @@ import (
 // who asks in a close sequence gets the answer in half the time.
 const spinFor = 25 * time.Microsecond
 
+// sendFor is how long the replies of one batch may wait for a device that is full: others wait behind them.
+const sendFor = 20 * time.Millisecond
+
 // A shard is one socket of a port with its own thread and buffers. Its loop allocates nothing and takes no lock.
 type shard struct {
-	fd, stopFD int
-	port       uint16
-	service    string
-	handler    exchange.Handler
-	ring       *exchange.Ring
-	counters   exchange.Counters
-	abandon    atomic.Bool // end without answering what waits
+	listener *Listener
+	fd       int
+	port     uint16
+	service  string
+	handler  exchange.Handler
+	ring     *exchange.Ring
+	counters exchange.Counters
+	abandon  atomic.Bool // end without answering what waits
 
 	in       *inbound
 	out      *outbound
@@ -49,15 +53,15 @@ type queued struct {
 
 func newShard(l *Listener, i int, service string, h exchange.Handler, ring *exchange.Ring) *shard {
 	return &shard{
-		fd:      l.fds[i],
-		stopFD:  l.stopFD,
-		port:    l.addr.Port(),
-		service: service,
-		handler: h,
-		ring:    ring,
-		in:      newInbound(),
-		out:     newOutbound(),
-		zones:   make(map[uint32]string),
+		listener: l,
+		fd:       l.fds[i],
+		port:     l.addr.Port(),
+		service:  service,
+		handler:  h,
+		ring:     ring,
+		in:       newInbound(),
+		out:      newOutbound(),
+		zones:    make(map[uint32]string),
 	}
 }
 
@@ -76,15 +80,13 @@ func (s *shard) run() error {
 		switch {
 		case err != nil:
 			return err
+		case s.listener.stopping.Load():
+			return s.drain()
 		case n > 0:
 			busy = time.Now()
 		case time.Since(busy) >= spin:
-			stop, err := s.wait()
-			if err != nil {
+			if err := s.wait(); err != nil {
 				return err
-			}
-			if stop {
-				return s.drain()
 			}
 		}
 	}
@@ -102,10 +104,10 @@ func (s *shard) drain() error {
 }
 
 // wait sleeps until there is something to receive, or to stop for.
-func (s *shard) wait() (stop bool, err error) {
+func (s *shard) wait() error {
 	// A socket that fails again and again must not keep a core busy.
 	var pause *unix.Timespec
-	fds := [2]unix.PollFd{{Fd: int32(s.stopFD), Events: unix.POLLIN}, {Fd: int32(s.fd), Events: unix.POLLIN}}
+	fds := [2]unix.PollFd{{Fd: int32(s.listener.stopFD), Events: unix.POLLIN}, {Fd: int32(s.fd), Events: unix.POLLIN}}
 	watched := fds[:]
 	if s.failures > batchSize {
 		ten := unix.NsecToTimespec(int64(10 * time.Millisecond))
@@ -118,11 +120,11 @@ func (s *shard) wait() (stop bool, err error) {
 		case err == unix.EINTR || err == unix.EAGAIN || err == unix.ENOMEM:
 			continue
 		case err != nil:
-			return false, fmt.Errorf("udp: wait on port %d: %w", s.port, err)
+			return fmt.Errorf("udp: wait on port %d: %w", s.port, err)
 		case fds[1].Revents&unix.POLLNVAL != 0:
-			return false, fmt.Errorf("udp: the socket of port %d is gone", s.port)
+			return fmt.Errorf("udp: the socket of port %d is gone", s.port)
 		}
-		return fds[0].Revents != 0, nil
+		return nil
 	}
 }
 
@@ -186,8 +188,10 @@ func (s *shard) serve(i int, now time.Time) {
 	s.counters.Local.Count(verdict, 0)
 }
 
-// send sends what is queued. A reply that the system refuses is counted and passed over.
+// send sends what is queued. A reply that the system refuses is counted and passed over; so are those that a full
+// device does not take in time.
 func (s *shard) send() {
+	var patience time.Duration // left of sendFor; 0: it was not needed yet
 	for first := 0; first < s.out.n; {
 		n, errno := s.out.send(s.fd, first)
 		for _, q := range s.queued[first : first+n] {
@@ -197,6 +201,9 @@ func (s *shard) send() {
 		if errno == 0 || errno == unix.EINTR {
 			continue
 		}
+		if errno == unix.EAGAIN && s.waitToSend(&patience) {
+			continue
+		}
 		s.counters.Local.Count(exchange.Unsent, 0)
 		if told := s.queued[first].told; told != nil {
 			told.Verdict, told.Told, told.Notes, told.Answered = exchange.Unsent, time.Time{}, 0, 0
@@ -204,6 +211,25 @@ func (s *shard) send() {
 		first++
 	}
 	s.out.n = 0
+}
+
+// waitToSend waits until the socket takes more, and tells whether to try. patience is what is left of the batch's
+// time for it: -1 when that is used up, 0 before the first wait.
+func (s *shard) waitToSend(patience *time.Duration) bool {
+	if *patience < 0 {
+		return false
+	}
+	if *patience == 0 {
+		*patience = sendFor
+	}
+	start := time.Now()
+	timeout := unix.NsecToTimespec(int64(*patience))
+	fds := [1]unix.PollFd{{Fd: int32(s.fd), Events: unix.POLLOUT}}
+	unix.Ppoll(fds[:], &timeout, nil)
+	if *patience -= time.Since(start); *patience <= 0 {
+		*patience = -1
+	}
+	return fds[0].Revents&unix.POLLOUT != 0
 }
 
 // receiveFailed counts an error that passes, and returns one that does not.

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// flushWithin is how long a printer that closes waits for whoever does not read.
+// flushWithin is how long printers that close wait for whoever does not read.
 const flushWithin = 300 * time.Millisecond
 
 // A printer writes lines without making anybody wait: where the terminal or the pipe is not read, lines are lost and
@@ -28,18 +28,25 @@ func newPrinter(w io.Writer) *printer {
 			select {
 			case line := <-p.lines:
 				w.Write(line) // a reader that has gone is no reason to stop serving
-				continue
-			default:
-			}
-			select {
-			case line := <-p.lines:
-				w.Write(line)
 			case <-p.closing:
+				p.rest(w)
 				return
 			}
 		}
 	}()
 	return p
+}
+
+// rest writes what is still queued.
+func (p *printer) rest(w io.Writer) {
+	for {
+		select {
+		case line := <-p.lines:
+			w.Write(line)
+		default:
+			return
+		}
+	}
 }
 
 // Write queues a copy of line, or counts it as lost.
@@ -52,11 +59,17 @@ func (p *printer) Write(line []byte) (int, error) {
 	return len(line), nil
 }
 
-// close writes what is queued, as far as it is read in time. What is written later is lost.
-func (p *printer) close() {
-	p.once.Do(func() { close(p.closing) })
-	select {
-	case <-p.done:
-	case <-time.After(flushWithin):
+// closePrinters writes what is queued, as far as it is read in time. What is written later is lost.
+func closePrinters(printers ...*printer) {
+	for _, p := range printers {
+		p.once.Do(func() { close(p.closing) })
+	}
+	end := time.After(flushWithin)
+	for _, p := range printers {
+		select {
+		case <-p.done:
+		case <-end:
+			return
+		}
 	}
 }

@@ -256,6 +256,7 @@ func (r *reporter) stopped(srv *yesterday.Server) {
 	for _, c := range srv.Counts() {
 		total.Add(c)
 	}
+	total.Untold += r.out.lost.Load() + r.err.lost.Load()
 	if r.log != nil {
 		r.log.Info("stopped", attributes(total)...)
 		return

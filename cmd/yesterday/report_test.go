@@ -49,8 +49,7 @@ func reporting(t *testing.T, e env, asJSON bool, test func(r *reporter, out, err
 		out, err := new(transcript), new(transcript)
 		pout, perr := newPrinter(out), newPrinter(err)
 		test(newReporter(pout, perr, &e, asJSON, false), out, err)
-		pout.close()
-		perr.close()
+		closePrinters(pout, perr)
 	})
 }
 
@@ -195,7 +194,7 @@ func TestPrinterNeverWaits(t *testing.T) {
 		if p.lost.Load() == 0 {
 			t.Error("nothing is counted as lost")
 		}
-		p.close()
+		closePrinters(p)
 		if waited := time.Since(start); waited > flushWithin {
 			t.Errorf("closing took %v, want at most %v", waited, flushWithin)
 		}

@@ -80,8 +80,7 @@ func (c *serveCmd) Run(e *env) error {
 	// A server outlives whoever reads its lines.
 	ignoreBrokenPipe()
 	out, errs := newPrinter(e.stdout), newPrinter(e.stderr)
-	defer out.close()
-	defer errs.close()
+	defer closePrinters(out, errs)
 	lines := newReporter(out, errs, e, format == "json", c.Quiet)
 	srv.Watch = lines.watch
 
