@@ -141,7 +141,7 @@ func (p *parser) rate(w word) (Rate, error) {
 	case exact.Sign() == 0:
 		return 0, p.wrong(w.pos, w.end, "bad rate", "more than 0", didYouMean("frozen"))
 	case rate == 0:
-		return 0, p.wrong(w.pos, w.end, "too low a rate", "at least x0.000000000000015 (2^-46)", `"frozen" stands still`)
+		return 0, p.wrong(w.pos, w.end, "too low a rate", "at least x0.0000000000000072 (half of 2^-46)", `"frozen" stands still`)
 	}
 	return rate, nil
 }

@@ -61,7 +61,8 @@ type Server struct {
 	// Stream keeps a connection open after the Reply is written, and sends back what comes.
 	Stream bool
 
-	// Tap takes the Records, one for each connection when it ends. Nil: none are written.
+	// Tap takes the Records, one for each connection when it has been answered: a stream when it ends. Nil: none are
+	// written.
 	Tap *exchange.Tap
 
 	// MaxConns is how many connections may be open; one more is closed at once. 0: 1,024.
@@ -163,12 +164,13 @@ func (s *Server) greet(conn *net.TCPConn, open *sync.WaitGroup) {
 		return
 	}
 	open.Go(func() {
+		defer s.leave(conn)
 		asked, answered, err := s.talk(conn, reply.Data)
-		s.leave(conn)
 		if err != nil && answered == 0 && len(reply.Data) > 0 {
 			verdict = exchange.Unsent
 		}
-		s.ended(&r, &reply, verdict, asked, answered)
+		s.ended(&r, &reply, verdict, asked, answered) // what it sends from now on counts no more
+		s.drain(conn)
 	})
 }
 
@@ -194,7 +196,7 @@ func (s *Server) leave(conn *net.TCPConn) {
 	s.mu.Unlock()
 }
 
-// talk writes the greeting, streams if it is to, and closes in order. It returns how many bytes came and went.
+// talk writes the greeting, and streams if it is to. It returns how many bytes came and went.
 func (s *Server) talk(conn *net.TCPConn, greeting []byte) (asked, answered int, err error) {
 	idle := s.IdleTimeout
 	if idle == 0 {
@@ -222,12 +224,15 @@ func (s *Server) talk(conn *net.TCPConn, greeting []byte) (asked, answered int, 
 			}
 		}
 	}
+	return asked, answered, err
+}
+
+// drain ends the answer and reads what still comes, so that closing sends no reset.
+func (s *Server) drain(conn *net.TCPConn) {
 	conn.CloseWrite()
 	if s.extend(conn, drainFor) {
-		n, _ := io.Copy(io.Discard, conn)
-		asked += int(n)
+		io.Copy(io.Discard, conn)
 	}
-	return asked, answered, err
 }
 
 // extend gives conn another while, unless the server stops.

@@ -22,8 +22,8 @@ import (
 	"github.com/yesterday-time/yesterday/wire/ntp"
 )
 
-// stopWithin is how long serve takes to stop at the most, whoever does not read its output; with the flush of the
-// output it stays under a second.
+// stopWithin is how long the server takes to stop at the most. With flushWithin, which whoever does not read its output
+// may add, it stays under a second.
 const stopWithin = 500 * time.Millisecond
 
 type serveCmd struct {
@@ -33,7 +33,7 @@ type serveCmd struct {
 	PortOffset int       `default:"12308" placeholder:"N" help:"Added to the well-known ports 7, 13, 37 and 123; 0 gives those themselves (default: 12308)."`
 	Transport  string    `default:"udp,tcp" placeholder:"LIST" help:"udp, tcp, or both (default: udp,tcp); NTP has udp alone."`
 	Allow      string    `default:"private" placeholder:"LIST" help:"Who is answered: private (this host, its networks, private addresses), any, none, or prefixes such as 192.0.2.0/24, separated by commas (default: private). Behind NAT or a container's proxy everybody has the gateway's address."`
-	Limit      string    `default:"1000" placeholder:"N" help:"Replies a second to one address (of IPv6: to one /64), or off. Loopback has no limit (default: 1000)."`
+	Limit      string    `default:"1000" placeholder:"N" help:"Replies a second to one address (of IPv6: to one /64) from each port and transport, or off. Loopback has no limit (default: 1000)."`
 	Shards     int       `default:"1" placeholder:"N" help:"Sockets and threads for each UDP port (default: 1; more pay only with cores to run on)."`
 	Stratum    int       `default:"1" placeholder:"N" help:"NTP: how far from the source of the time, 1 to 15, or 16: not synchronised (default: 1)."`
 	RefID      string    `name:"refid" placeholder:"ID" help:"NTP: the source's name, up to 4 characters; those that begin with X are for experiments (default: XDAY, or INIT at stratum 16)."`
@@ -63,8 +63,11 @@ func (c *clockText) Decode(ctx *kong.DecodeContext) error {
 		return errors.New("want a clock text, such as yesterday or -1h30m")
 	}
 	recipe, err := clock.Parse(token.String())
+	if err != nil {
+		return errors.New(strings.TrimPrefix(err.Error(), "clock: ")) // the flag's name is enough
+	}
 	c.recipe = recipe
-	return err
+	return nil
 }
 
 // Run serves until the env's context is done.
@@ -167,6 +170,9 @@ func (c *serveCmd) services(transports yesterday.Transports) ([]yesterday.Servic
 		}
 		listen = append(listen, addr.Unmap())
 	}
+	if c.Listen != nil && listen == nil { // an unset variable of a shell must not mean everywhere
+		return nil, usagef("--listen \"\": want IP addresses without a port, such as 127.0.0.1 or ::1")
+	}
 	if listen == nil {
 		listen = []netip.Addr{netip.IPv6Unspecified()}
 	}
@@ -199,14 +205,28 @@ func (c *serveCmd) services(transports yesterday.Transports) ([]yesterday.Servic
 			return nil, usagef("--port-offset %d: %s would be on port %d, want 1 to 65535", c.PortOffset, name, port)
 		}
 		for _, addr := range addrs {
+			if addr.Is6() && addr.IsLinkLocalUnicast() && addr.Zone() == "" {
+				return nil, usagef("%v is a link-local address, want its interface too, such as %v%%eth0", addr, addr)
+			}
 			s := yesterday.Service{Kind: kind, Addr: netip.AddrPortFrom(addr, uint16(port))}
-			if port != 0 && slices.Contains(services, s) {
-				return nil, usagef("%s on %v is asked for twice", name, s.Addr)
+			if i := slices.IndexFunc(services, func(o yesterday.Service) bool { return overlap(s.Addr, o.Addr) }); i >= 0 {
+				return nil, usagef("%v on %v and %v on %v cannot both be had", services[i].Kind, services[i].Addr, kind, s.Addr)
 			}
 			services = append(services, s)
 		}
 	}
 	return services, nil
+}
+
+// overlap tells whether two sockets would want the same port of the same address. :: is all addresses, of IPv4 too.
+func overlap(a, b netip.AddrPort) bool {
+	if a.Port() != b.Port() || a.Port() == 0 {
+		return false
+	}
+	holds := func(all, one netip.Addr) bool {
+		return all == one || all == netip.IPv6Unspecified() || all == netip.IPv4Unspecified() && one.Is4()
+	}
+	return holds(a.Addr(), b.Addr()) || holds(b.Addr(), a.Addr())
 }
 
 // parseWhere reads what stands after SERVICE=: an address, a port, or both. What is not said is as by default.
@@ -248,7 +268,9 @@ func kindNames() []string {
 // oneOf returns value if it is one of words.
 func oneOf(flag, value string, words ...string) (string, error) {
 	if !slices.Contains(words, value) {
-		return "", usagef("%s %q: want %s%s", flag, value, strings.Join(words, " or "), didYouMean(value, words...))
+		last := len(words) - 1
+		want := strings.Join(words[:last], ", ") + " or " + words[last]
+		return "", usagef("%s %q: want %s%s", flag, value, want, didYouMean(value, words...))
 	}
 	return value, nil
 }
