@@ -154,8 +154,13 @@ func (l *lab) read(ctx context.Context, c *realClient, i int) (verdict, observat
 		}
 		last = v
 	}
-	return last, observation{}, fmt.Errorf("%s: %s at the last of ten tries", c.name, last.text)
+	return last, observation{}, heldUpError{fmt.Sprintf("%s: %s at the last of ten tries", c.name, last.text)}
 }
+
+// A heldUpError says that a client never ran smoothly enough to be judged: the machine was busy with other things.
+type heldUpError struct{ text string }
+
+func (e heldUpError) Error() string { return e.text }
 
 // leapShown checks the leap indicator that a client shows.
 func (l *lab) leapShown(c *realClient, o observation) error {

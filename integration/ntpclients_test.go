@@ -3,8 +3,10 @@
 package integration
 
 import (
+	"errors"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -52,6 +54,7 @@ func TestNTPClients(t *testing.T) {
 		}
 		clients = append(clients, c)
 	}
+	var heldUp atomic.Int32
 	t.Run("clock", func(t *testing.T) {
 		for _, q := range clockTexts {
 			row := "`" + q.text + "`"
@@ -63,6 +66,11 @@ func TestNTPClients(t *testing.T) {
 					v, o, err := l.read(t.Context(), c, i)
 					if err == nil {
 						err = l.leapShown(c, o)
+					}
+					if _, busy := errors.AsType[heldUpError](err); busy {
+						t.Log(err)
+						heldUp.Add(1)
+						continue
 					}
 					if err != nil {
 						t.Error(err)
@@ -76,6 +84,9 @@ func TestNTPClients(t *testing.T) {
 			})
 		}
 	})
+	if most := len(results.rows); int(heldUp.Load()) > most { // one a clock, of all its clients
+		t.Errorf("%d answers could not be judged, want at most %d", heldUp.Load(), most)
+	}
 	if !t.Failed() {
 		results.settle(t)
 	}
