@@ -267,6 +267,48 @@ func TestBrokenServiceEndsAll(t *testing.T) {
 	}
 }
 
+// What is left zero is safe: private addresses, and a limit.
+func TestDefaults(t *testing.T) {
+	s := &Server{Services: []Service{{service.Time, local}}}
+	if err := s.Listen(); err != nil {
+		t.Fatal(err)
+	}
+	defer s.Shutdown(t.Context())
+	if got := s.Allow.String(); got != "private" {
+		t.Errorf("allowed: %s, want private", got)
+	}
+	if s.Limit != 1000 {
+		t.Errorf("limit %d, want 1000", s.Limit)
+	}
+	if got := DefaultPort(service.Time); got != 12345 {
+		t.Errorf("time's default port is %d", got)
+	}
+}
+
+// A second Shutdown waits as the first does.
+func TestShutdownTwice(t *testing.T) {
+	s := &Server{Services: everything(local)}
+	ended := start(t, s)
+	ask(t, s, service.Echo, UDP, "hi")
+	errs := make(chan error)
+	for range 2 {
+		go func() { errs <- s.Shutdown(context.Background()) }()
+	}
+	for range 2 {
+		if err := <-errs; err != nil {
+			t.Error(err)
+		}
+	}
+	select {
+	case err := <-ended:
+		if err != ErrServerClosed {
+			t.Errorf("Serve: %v", err)
+		}
+	case <-time.After(patience):
+		t.Error("Serve goes on")
+	}
+}
+
 func TestStates(t *testing.T) {
 	var s Server
 	if err := s.Serve(t.Context()); err == nil {

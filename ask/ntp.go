@@ -19,8 +19,8 @@ type NTPAnswer struct {
 	// Samples are all of them in their order, Sample among them.
 	Samples []Sample
 
-	// Ended is why there are fewer samples than wanted: a NoReplyError or its like after the last of them. It is nil where
-	// all were taken, and where a kiss code ended the sampling.
+	// Ended is why there are fewer samples than wanted: a NoReplyError or its like after the last of them, or the context's
+	// end. It is nil where all were taken, and where a kiss code ended the sampling.
 	Ended error
 }
 
@@ -30,12 +30,17 @@ func (a NTPAnswer) Good() bool {
 }
 
 // KissCode returns the kiss code that ended the sampling, or nothing.
-func (a NTPAnswer) KissCode() string { return a.Samples[len(a.Samples)-1].Kiss }
+func (a NTPAnswer) KissCode() string {
+	if len(a.Samples) == 0 {
+		return ""
+	}
+	return a.Samples[len(a.Samples)-1].Kiss
+}
 
 // NTP asks the server at addr for the time by NTP, version 4, over UDP (RFC 5905). Its default port is 12431.
 //
 // Each sample is one exchange from a source port and with a cookie of its own. A reply that is to no question of ours is
-// passed over while a better one may come. NTP returns an error where nothing came at all: any other reply is an answer,
+// passed over while a better one may come. NTP returns an error where nothing came at all, also when ctx is done by then: any other reply is an answer,
 // and what is wrong with it is in its Failed. A kiss code is obeyed: it ends the sampling, and no further datagram is sent.
 // All samples are of one server, the first that answered.
 func (c *Client) NTP(ctx context.Context, addr string) (NTPAnswer, error) {
@@ -46,13 +51,13 @@ func (c *Client) NTP(ctx context.Context, addr string) (NTPAnswer, error) {
 	var a NTPAnswer
 	for range max(c.Samples, 1) {
 		if len(a.Samples) > 0 {
-			if err := c.pause(ctx, q.servers[0].Addr()); err != nil {
-				return NTPAnswer{}, err
+			if a.Ended = c.pause(ctx, q.servers[0].Addr()); a.Ended != nil {
+				break
 			}
 		}
 		one := q
 		raw, err := one.udp(ctx)
-		if err != nil && (len(a.Samples) == 0 || ctx.Err() != nil) {
+		if err != nil && len(a.Samples) == 0 {
 			return NTPAnswer{}, err
 		}
 		if err != nil {

@@ -50,6 +50,9 @@ func (h NTPHandler) Serve(p *exchange.Reply, r *exchange.Request) exchange.Verdi
 	if r.Truncated {
 		return exchange.Truncated
 	}
+	if len(r.Data) > 0 && ntp.Mode(r.Data[0]&7) >= ntp.ModeControl {
+		return exchange.WrongMode // of a length of its own: ntpq asks with 12 bytes
+	}
 	q, err := ntp.Parse(r.Data)
 	if err != nil {
 		return exchange.Malformed

@@ -113,17 +113,9 @@ func verdictLines(a ask.NTPAnswer) []string {
 	if a.Good() {
 		return []string{"good"}
 	}
-	var order []ask.Failure
-	count := map[ask.Check]int{}
-	for _, s := range a.Samples {
-		for _, f := range s.Failed {
-			if count[f.Check]++; count[f.Check] == 1 {
-				order = append(order, f)
-			}
-		}
-	}
+	failures, count := merged(a)
 	var lines []string
-	for _, f := range order {
+	for _, f := range failures {
 		if len(a.Samples) > 1 {
 			f.Text += fmt.Sprintf(" (%d of %s)", count[f.Check], plural(len(a.Samples), "sample"))
 		}
@@ -208,6 +200,20 @@ func (s ntpShower) pipe(a ask.NTPAnswer) error {
 	return err
 }
 
+// merged returns each check that some sample failed, once, and how many did.
+func merged(a ask.NTPAnswer) ([]ask.Failure, map[ask.Check]int) {
+	var failures []ask.Failure
+	count := make(map[ask.Check]int)
+	for _, s := range a.Samples {
+		for _, f := range s.Failed {
+			if count[f.Check]++; count[f.Check] == 1 {
+				failures = append(failures, f)
+			}
+		}
+	}
+	return failures, count
+}
+
 // A failure and a sample as JSON has them.
 type (
 	failureJSON struct {
@@ -238,7 +244,8 @@ func (s ntpShower) json(a ask.NTPAnswer) error {
 		}
 		samples = append(samples, v)
 	}
-	list := append(s.fields(a), field{"failed", failed(a.Failed), false}, field{"samples", samples, false},
+	failures, _ := merged(a)
+	list := append(s.fields(a), field{"failed", failed(failures), false}, field{"samples", samples, false},
 		field{"raw", hex.EncodeToString(a.Raw), false})
 	var b bytes.Buffer
 	for i, f := range list {

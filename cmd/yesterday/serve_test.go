@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/alecthomas/kong"
+
 	"github.com/yesterday-time/yesterday"
 )
 
@@ -42,5 +44,23 @@ func TestServices(t *testing.T) {
 		if got := strings.Join(got, " "); got != test.want {
 			t.Errorf("%q on %q: %s, want %s", test.args, test.listen, got, test.want)
 		}
+	}
+}
+
+// Without flags the server answers private addresses, within a limit.
+func TestServeDefaults(t *testing.T) {
+	var line commandLine
+	parser, err := kong.New(&line, kong.Vars{"version": ""})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := parser.Parse([]string{"serve"}); err != nil {
+		t.Fatal(err)
+	}
+	if c := line.Serve; c.Allow != "private" || c.Limit != "1000" || c.Shards != 1 || c.Transport != "udp,tcp" || c.PortOffset != 12308 {
+		t.Errorf("defaults %+v", c)
+	}
+	if got := line.Serve.Clock.recipe.String(); got != "yesterday" {
+		t.Errorf("default clock %q", got)
 	}
 }
