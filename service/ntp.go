@@ -50,11 +50,11 @@ func (h NTPHandler) Serve(p *exchange.Reply, r *exchange.Request) exchange.Verdi
 	if r.Truncated {
 		return exchange.Truncated
 	}
-	if len(r.Data) > 0 && ntp.Mode(r.Data[0]&7) >= ntp.ModeControl {
-		return exchange.WrongMode // of a length of its own: ntpq asks with 12 bytes
-	}
 	q, err := ntp.Parse(r.Data)
 	if err != nil {
+		if isControl(r.Data) {
+			return exchange.WrongMode // they have lengths of their own: ntpq asks with 12 bytes
+		}
 		return exchange.Malformed
 	}
 	if q.Version < 1 || q.Version > 4 {
@@ -109,6 +109,11 @@ func (h NTPHandler) Serve(p *exchange.Reply, r *exchange.Request) exchange.Verdi
 	}
 	p.Data = a.Append(p.Data)
 	return exchange.Answer
+}
+
+// isControl tells whether a packet that is too short for NTP's header is of the modes that have another.
+func isControl(b []byte) bool {
+	return len(b) >= 4 && len(b)%4 == 0 && ntp.Mode(b[0]&7) >= ntp.ModeControl
 }
 
 // answerMode returns the mode that q, from that port, is answered with, and whether it is (RFC 5905, section 3 and
