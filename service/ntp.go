@@ -50,11 +50,14 @@ func (h NTPHandler) Serve(p *exchange.Reply, r *exchange.Request) exchange.Verdi
 	if r.Truncated {
 		return exchange.Truncated
 	}
-	q, err := ntp.Parse(r.Data)
-	if err != nil {
+	if n := len(r.Data); n < ntp.HeaderSize || n%4 != 0 { // before Parse, whose error may allocate
 		if isControl(r.Data) {
 			return exchange.WrongMode // they have lengths of their own: ntpq asks with 12 bytes
 		}
+		return exchange.Malformed
+	}
+	q, err := ntp.Parse(r.Data)
+	if err != nil {
 		return exchange.Malformed
 	}
 	if q.Version < 1 || q.Version > 4 {

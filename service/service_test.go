@@ -69,12 +69,15 @@ func TestParseKind(t *testing.T) {
 func TestNoAllocation(t *testing.T) {
 	p := exchange.Reply{Data: make([]byte, 0, 64)}
 	r := exchange.Request{Data: append([]byte{0x23}, make([]byte, 47)...), Received: time.Unix(1e9, 0), Clock: clock.Offset(-24 * time.Hour)}
+	request := r.Data
 	for name, h := range handlers {
-		if n := testing.AllocsPerRun(100, func() {
-			p.Data = p.Data[:0]
-			h.Serve(&p, &r)
-		}); n != 0 {
-			t.Errorf("%s allocates %v times a request", name, n)
+		for _, r.Data = range [][]byte{request, nil, make([]byte, 3), make([]byte, 301), make([]byte, 1024)} {
+			if n := testing.AllocsPerRun(100, func() {
+				p.Data = p.Data[:0]
+				h.Serve(&p, &r)
+			}); n != 0 {
+				t.Errorf("%s allocates %v times a request of %d bytes", name, n, len(r.Data))
+			}
 		}
 	}
 }
