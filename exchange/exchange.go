@@ -60,3 +60,21 @@ type Record struct {
 	Asked     int         // bytes of the request
 	Answered  int         // bytes of the reply; 0 where none was sent
 }
+
+// Tell writes down all of one exchange: what was asked, and, where the Verdict is Answer, what was told. It keeps neither
+// r nor p.
+func (d *Record) Tell(service, transport string, r *Request, p *Reply, v Verdict) {
+	*d = Record{
+		Received:  r.Received,
+		From:      r.From,
+		To:        r.To,
+		Service:   service,
+		Transport: transport,
+		Verdict:   v,
+		Clock:     r.Clock,
+		Asked:     len(r.Data),
+	}
+	if v == Answer {
+		d.Told, d.Notes, d.Answered = p.Told, p.Notes, len(p.Data)
+	}
+}

@@ -209,7 +209,6 @@ func (s *Server) talk(conn *net.TCPConn, greeting []byte) (asked, answered int, 
 	if s.Stream {
 		buf := make([]byte, 16<<10)
 		for err == nil {
-			// The write's deadline is set first: a server that stops sets both to the past, and that must last.
 			if !s.extend(conn, idle) {
 				break
 			}
@@ -255,20 +254,8 @@ func (s *Server) ended(r *exchange.Request, p *exchange.Reply, v exchange.Verdic
 		return
 	}
 	if d := s.ring.Slot(); d != nil {
-		*d = exchange.Record{
-			Received:  r.Received,
-			From:      r.From,
-			To:        r.To,
-			Service:   s.Service,
-			Transport: "tcp",
-			Verdict:   v,
-			Clock:     r.Clock,
-			Asked:     asked,
-			Answered:  answered,
-		}
-		if v == exchange.Answer {
-			d.Told, d.Notes = p.Told, p.Notes
-		}
+		d.Tell(s.Service, "tcp", r, p, v)
+		d.Asked, d.Answered = asked, answered // of the whole connection
 	}
 	s.ring.Flush()
 	s.counts.Untold = s.ring.Lost()

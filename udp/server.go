@@ -12,7 +12,6 @@ import (
 	"errors"
 	"net/netip"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/yesterday-time/yesterday/exchange"
@@ -53,8 +52,7 @@ type Server struct {
 	listener *Listener
 	shards   []*shard
 	done     chan struct{} // closed when all shards have ended
-	closed   bool          // no Serve from now on
-	stopped  atomic.Bool   // Serve is to return ErrServerClosed
+	closed   bool          // no Serve from now on, and one under way is to return ErrServerClosed
 }
 
 // Serve answers what l receives until ctx is done, Shutdown or Close is called, or the socket breaks for good. It
@@ -94,7 +92,9 @@ func (s *Server) Serve(ctx context.Context, l *Listener) error {
 	}
 	l.Close()
 	close(s.done)
-	if err != nil && !s.stopped.Load() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err != nil && !s.closed {
 		return err
 	}
 	return ErrServerClosed
@@ -105,7 +105,6 @@ func (s *Server) stop() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.closed = true
-	s.stopped.Store(true)
 	if s.listener != nil {
 		s.listener.stop()
 	}
@@ -155,20 +154,3 @@ func (s *Server) Counts() exchange.Counts {
 
 // wildcard tells whether addr stands for all of this host's addresses, of IPv6 and IPv4.
 func wildcard(addr netip.Addr) bool { return !addr.IsValid() || addr == netip.IPv6Unspecified() }
-
-// record writes down one exchange.
-func record(d *exchange.Record, service string, r *exchange.Request, p *exchange.Reply, v exchange.Verdict) {
-	*d = exchange.Record{
-		Received:  r.Received,
-		From:      r.From,
-		To:        r.To,
-		Service:   service,
-		Transport: "udp",
-		Verdict:   v,
-		Clock:     r.Clock,
-		Asked:     len(r.Data),
-	}
-	if v == exchange.Answer {
-		d.Told, d.Answered, d.Notes = p.Told, len(p.Data), p.Notes
-	}
-}

@@ -177,7 +177,7 @@ func (s *shard) serve(i int, now time.Time) {
 	var told *exchange.Record
 	if s.ring != nil {
 		if told = s.ring.Slot(); told != nil {
-			record(told, s.service, r, &s.reply, verdict)
+			told.Tell(s.service, "udp", r, &s.reply, verdict)
 		}
 	}
 	if verdict == exchange.Answer {

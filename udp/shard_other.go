@@ -130,7 +130,7 @@ func (s *shard) serve(data []byte, from netip.AddrPort, now time.Time) {
 	s.counters.Local.Count(verdict, s.reply.Notes)
 	if s.ring != nil {
 		if told := s.ring.Slot(); told != nil {
-			record(told, s.service, r, &s.reply, verdict)
+			told.Tell(s.service, "udp", r, &s.reply, verdict)
 		}
 		s.ring.Flush()
 		s.counters.Local.Untold = s.ring.Lost()
