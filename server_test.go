@@ -170,7 +170,12 @@ func TestGuarded(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &Server{Services: []Service{{service.Echo, local}}, Allow: nobody}
+	told := make(chan exchange.Record, 2)
+	s := &Server{Services: []Service{{service.Echo, local}}, Allow: nobody, Watch: func(batch []exchange.Record, _ uint64) {
+		for _, d := range batch {
+			told <- d
+		}
+	}}
 	ended := start(t, s)
 	if got, err := tryAsk(s, service.Echo, TCP, "hi"); err == nil && got != "" {
 		t.Errorf("echo/tcp answered %q", got)
@@ -181,7 +186,12 @@ func TestGuarded(t *testing.T) {
 	}
 	defer conn.Close()
 	io.WriteString(conn, "hi")
-	s.Shutdown(t.Context()) // it looks at what was received
+	for range 2 {
+		if d := <-told; d.Verdict != exchange.NotAllowed {
+			t.Errorf("%+v, want not allowed", d)
+		}
+	}
+	s.Shutdown(t.Context())
 	<-ended
 	for i, n := range s.Counts() {
 		if n.Verdicts[exchange.NotAllowed] != 1 || n.Answered() != 0 {

@@ -8,7 +8,7 @@ import (
 // Counts is how many requests met which Verdict, and what went wrong beside them.
 type Counts struct {
 	Verdicts [NumVerdicts]uint64
-	Notes    [NumNotes]uint64 // how many answers bore each
+	Notes    [NumNotes]uint64 // how many answers, or faults, bore each
 	Overflow uint64           // datagrams that the kernel dropped because the receive buffer was full
 	Errors   uint64           // failed receives or accepts after which the service went on
 	Untold   uint64           // Records lost because whoever watches was too slow
@@ -27,17 +27,17 @@ func (c *Counts) Add(o Counts) {
 	c.Untold += o.Untold
 }
 
-// Count counts one request; notes are those of its answer.
+// Count counts one request; notes are those of its Reply, which only an answer and a fault have.
 func (c *Counts) Count(v Verdict, notes Notes) {
 	c.Verdicts[v]++
-	if v == Answer && notes != 0 {
+	if notes != 0 && (v == Answer || v == Fault) {
 		for i := range c.Notes {
 			c.Notes[i] += uint64(notes >> i & 1)
 		}
 	}
 }
 
-// Noted yields each note that some answers bore, with their count.
+// Noted yields each note that was borne, with its count.
 func (c *Counts) Noted() iter.Seq2[Notes, uint64] {
 	return func(yield func(Notes, uint64) bool) {
 		for i, n := range c.Notes {

@@ -25,9 +25,11 @@ type Request struct {
 
 // A Reply is what goes back. An engine hands it to the Handler with Data of length 0 and the rest zero.
 type Reply struct {
-	Data  []byte    // append here; an answer may have no bytes (an empty echo); the engine owns the memory
-	Told  time.Time // the served time that Data says; zero where it says none
-	Notes Notes     // what is worth telling of it
+	Data   []byte        // append here; an answer may have no bytes (an empty echo); the engine owns the memory
+	Told   time.Time     // the served time that Data says; zero where it says none
+	Notes  Notes         // what is worth telling of it, or of its absence
+	Delay  time.Duration // held back for this long on the way out
+	Copies int           // sent this many times more, at the same moment; a stream has none
 }
 
 // A Handler answers requests. The Reply is sent if, and only if, the Verdict is [Answer].
@@ -56,7 +58,7 @@ type Record struct {
 	Verdict   Verdict
 	Clock     clock.Clock // the clock it was answered by; nil where none was chosen
 	Told      time.Time   // the served time that was sent; zero where none was
-	Notes     Notes       // of an answer
+	Notes     Notes       // of an answer, or of the fault that kept it back
 	Asked     int         // bytes of the request
 	Answered  int         // bytes of the reply; 0 where none was sent
 }
@@ -74,7 +76,10 @@ func (d *Record) Tell(service, transport string, r *Request, p *Reply, v Verdict
 		Clock:     r.Clock,
 		Asked:     len(r.Data),
 	}
-	if v == Answer {
+	switch v {
+	case Answer:
 		d.Told, d.Notes, d.Answered = p.Told, p.Notes, len(p.Data)
+	case Fault:
+		d.Notes = p.Notes
 	}
 }

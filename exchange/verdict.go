@@ -18,9 +18,10 @@ const (
 	Loop                        // the source port is one that would answer the answer
 	Multicast                   // it was sent to a broadcast or multicast address
 	Limit                       // this source asks too often
-	Full                        // too many connections are open
+	Full                        // too many connections are open, or too many replies held back
 	Stale                       // it waited too long: a late time is a wrong time
-	Unsent                      // the system refused to send the Reply: a firewall, no route, no buffers
+	Fault                       // not answered on purpose; the Reply's Notes say by which fault
+	Unsent                      // the system refused to send the Reply, or the server ended before it was due
 	NumVerdicts
 )
 
@@ -36,6 +37,7 @@ var verdicts = [NumVerdicts]string{
 	Limit:        "over limit",
 	Full:         "full",
 	Stale:        "stale",
+	Fault:        "fault",
 	Unsent:       "unsent",
 }
 
@@ -47,18 +49,37 @@ func (v Verdict) String() string {
 	return fmt.Sprintf("Verdict(%d)", uint8(v))
 }
 
-// Notes is a set of what is worth telling about a request that was answered.
-type Notes uint8
+// Notes is a set of what is worth telling about a request that was answered, or was not on purpose.
+type Notes uint16
 
-// Unsigned: the request bore a MAC, the answer bears none.
-const Unsigned Notes = 1 << 0
+// The first is about the request; the others are the faults that were made, with the words of package fault.
+const (
+	Unsigned            Notes = 1 << iota // the request bore a MAC, the answer bears none
+	FaultLoss                             // not answered
+	FaultSilence                          // not answered
+	FaultDelay                            // held back
+	FaultDuplicate                        // sent twice
+	FaultCorrupt                          // a bit flipped
+	FaultLength                           // cut or filled up
+	FaultKiss                             // NTP from here on: a kiss code
+	FaultStratum                          // another stratum
+	FaultLeap                             // another leap indicator
+	FaultWrongOrigin                      // not the asker's transmit timestamp
+	FaultZeroTransmit                     // no transmit timestamp
+	FaultMode                             // another mode
+	FaultVersion                          // another version
+	FaultUnsynchronised                   // as by a server that is not synchronised
+)
 
 // NumNotes is how many Notes there are.
-const NumNotes = 1
+const NumNotes = 15
 
-var notes = [NumNotes]string{"unsigned"}
+var notes = [NumNotes]string{
+	"unsigned", "loss", "silence", "delay", "duplicate", "corrupt", "length",
+	"kiss", "stratum", "leap", "wrong-origin", "zero-transmit", "mode", "version", "unsynchronised",
+}
 
-// String names the notes, as in "unsigned".
+// String names the notes, as in "delay, duplicate".
 func (n Notes) String() string {
 	var names []string
 	for i, name := range notes {
