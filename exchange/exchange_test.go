@@ -7,6 +7,7 @@ import (
 	"sync"
 	"testing"
 	"testing/synctest"
+	"time"
 )
 
 func TestVerdictsHaveWords(t *testing.T) {
@@ -20,6 +21,64 @@ func TestVerdictsHaveWords(t *testing.T) {
 	}
 	if got := Verdict(200).String(); got != "Verdict(200)" {
 		t.Errorf("no verdict reads %q", got)
+	}
+}
+
+func TestNotesHaveWords(t *testing.T) {
+	seen := make(map[string]bool)
+	for i := range NumNotes {
+		if s := Notes(1 << i).String(); s == "" || seen[s] {
+			t.Errorf("note %d reads %q", i, s)
+		} else {
+			seen[s] = true
+		}
+	}
+	if last := FaultUnsynchronised; last != 1<<(NumNotes-1) || last.String() != "unsynchronised" {
+		t.Errorf("the last note is %d, %q", last, last)
+	}
+	if got := (FaultDelay | FaultDuplicate).String(); got != "delay, duplicate" {
+		t.Errorf("two notes read %q", got)
+	}
+}
+
+// Only what was answered, or was not on purpose, has notes.
+func TestCountNotes(t *testing.T) {
+	var c Counts
+	c.Count(Answer, FaultDelay|FaultDuplicate)
+	c.Count(Answer, FaultDelay)
+	c.Count(Fault, FaultLoss)
+	c.Count(Unsent, FaultDelay)
+	c.Count(Limit, FaultLoss)
+	got := make(map[string]uint64)
+	for n, count := range c.Noted() {
+		got[n.String()] = count
+	}
+	if want := map[string]uint64{"delay": 2, "duplicate": 1, "loss": 1}; !maps.Equal(got, want) {
+		t.Errorf("noted %v, want %v", got, want)
+	}
+	if c.Answered() != 2 || c.Dropped() != 3 {
+		t.Errorf("%d answered and %d dropped, want 2 and 3", c.Answered(), c.Dropped())
+	}
+}
+
+func TestTell(t *testing.T) {
+	told := time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)
+	r := &Request{Data: []byte("hi")}
+	p := &Reply{Data: []byte("there"), Told: told, Notes: FaultDelay}
+	for _, test := range []struct {
+		verdict Verdict
+		want    Record
+	}{
+		{Answer, Record{Told: told, Notes: FaultDelay, Answered: 5}},
+		{Fault, Record{Notes: FaultDelay}},
+		{Limit, Record{}},
+	} {
+		want := test.want
+		want.Service, want.Transport, want.Verdict, want.Asked = "echo", "udp", test.verdict, 2
+		var got Record
+		if got.Tell("echo", "udp", r, p, test.verdict); got != want {
+			t.Errorf("%v: %+v, want %+v", test.verdict, got, want)
+		}
 	}
 }
 

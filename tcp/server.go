@@ -1,5 +1,8 @@
 // Package tcp serves on connect: a [exchange.Handler]'s reply is written when a connection is opened, and the
 // connection is closed (RFC 868, RFC 867), or its bytes are sent back as they come (RFC 862).
+//
+// A Reply's Delay holds back the first byte, of a stream too; its Copies are not sent. A connection whose Verdict is
+// [exchange.Fault] is left open and silent, until the asker ends it or IdleTimeout does.
 package tcp
 
 import (
@@ -23,6 +26,9 @@ const (
 	// drainFor is how long an answered connection is read before it is closed: closing over unread bytes sends a
 	// reset, which may overtake the answer.
 	drainFor = time.Second
+
+	// dueSoon is how early a greeting that is held back is written when the server stops. What is due later is not.
+	dueSoon = time.Second
 
 	// maxPause bounds the wait after a failed accept, which doubles while they go on failing.
 	maxPause = time.Second
@@ -55,26 +61,29 @@ type Server struct {
 	Service string
 
 	// Handler is called for each new connection, with an empty Request, from one goroutine. Where it gives another
-	// Verdict than Answer, the connection is closed.
+	// Verdict than Answer or Fault, the connection is closed.
 	Handler exchange.Handler
 
 	// Stream keeps a connection open after the Reply is written, and sends back what comes.
 	Stream bool
 
-	// Tap takes the Records, one for each connection when it has been answered: a stream when it ends. Nil: none are
-	// written.
+	// Tap takes the Records, one for each connection when it has been answered: a stream when it ends, a fault when it
+	// begins. Nil: none are written.
 	Tap *exchange.Tap
 
-	// MaxConns is how many connections may be open; one more is closed at once. 0: 1,024.
+	// MaxConns is how many connections may be open, those that wait for a Delay and the silent ones among them; one
+	// more is closed at once. 0: 1,024.
 	MaxConns int
 
-	// IdleTimeout is how long a connection may be silent, or not take what is written. 0: 30 seconds.
+	// IdleTimeout is how long a connection may be silent, or not take what is written; a Delay is not part of it. 0:
+	// 30 seconds.
 	IdleTimeout time.Duration
 
 	mu       sync.Mutex
 	listener *net.TCPListener
 	conns    map[*net.TCPConn]struct{}
 	closed   bool
+	cut      bool          // closed, and nothing more is written
 	stopping chan struct{} // closed with closed; nil until Serve
 	done     chan struct{} // closed when Serve has let go of everything; nil until Serve
 	counts   exchange.Counts
@@ -100,14 +109,14 @@ func (s *Server) Serve(ctx context.Context, l *net.TCPListener) error {
 	s.ring = s.Tap.Ring()
 	s.mu.Unlock()
 
-	stop := context.AfterFunc(ctx, s.stop)
+	stop := context.AfterFunc(ctx, func() { s.stop(false) })
 	defer stop()
 
 	var open sync.WaitGroup
 	err := s.accept(l, &open)
 	l.Close()
 	if err != nil {
-		s.stop()
+		s.stop(false)
 	}
 	open.Wait()
 	close(s.done)
@@ -144,7 +153,7 @@ func (s *Server) accept(l *net.TCPListener, open *sync.WaitGroup) error {
 	}
 }
 
-// greet hears the Handler on a new connection and answers or closes it.
+// greet hears the Handler on a new connection and answers, ignores or closes it.
 func (s *Server) greet(conn *net.TCPConn, open *sync.WaitGroup) {
 	from, to := conn.RemoteAddr().(*net.TCPAddr).AddrPort(), conn.LocalAddr().(*net.TCPAddr).AddrPort()
 	r := exchange.Request{
@@ -154,24 +163,69 @@ func (s *Server) greet(conn *net.TCPConn, open *sync.WaitGroup) {
 	}
 	var reply exchange.Reply
 	verdict := s.Handler.Serve(&reply, &r)
-	if verdict == exchange.Answer && !s.enter(conn) {
+	if (verdict == exchange.Answer || verdict == exchange.Fault) && !s.enter(conn) {
 		verdict = exchange.Full
 	}
-	if verdict != exchange.Answer {
+	switch verdict {
+	case exchange.Answer:
+		open.Go(func() {
+			defer s.leave(conn)
+			s.answer(conn, &r, &reply)
+		})
+	case exchange.Fault:
+		s.ended(&r, &reply, verdict, 0, 0) // what it sends counts no more
+		open.Go(func() {
+			defer s.leave(conn)
+			s.ignore(conn)
+		})
+	default:
 		conn.SetLinger(0) // who is refused leaves no state here
 		conn.Close()
 		s.ended(&r, &reply, verdict, 0, 0)
-		return
 	}
-	open.Go(func() {
-		defer s.leave(conn)
-		asked, answered, err := s.talk(conn, reply.Data)
-		if err != nil && answered == 0 && len(reply.Data) > 0 {
-			verdict = exchange.Unsent
+}
+
+// answer writes the Reply when it is due, and tells of it.
+func (s *Server) answer(conn *net.TCPConn, r *exchange.Request, p *exchange.Reply) {
+	verdict := exchange.Unsent
+	var asked, answered int
+	if s.hold(p.Delay) {
+		var err error
+		asked, answered, err = s.talk(conn, p.Data)
+		if err == nil || answered > 0 || len(p.Data) == 0 {
+			verdict = exchange.Answer
 		}
-		s.ended(&r, &reply, verdict, asked, answered) // what it sends from now on counts no more
-		s.drain(conn)
-	})
+	}
+	s.ended(r, p, verdict, asked, answered) // what it sends from now on counts no more
+	s.drain(conn)
+}
+
+// hold waits for delay, and tells whether the first byte is to be written. A stop ends the wait.
+func (s *Server) hold(delay time.Duration) bool {
+	if delay <= 0 {
+		return true
+	}
+	due := time.Now().Add(delay)
+	timer := time.NewTimer(delay)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-s.stopping:
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return !s.cut && time.Until(due) <= dueSoon
+	}
+}
+
+// ignore reads what comes until the asker ends or falls silent, or the server stops.
+func (s *Server) ignore(conn *net.TCPConn) {
+	buf := make([]byte, 4<<10)
+	for s.extend(conn, s.idle()) {
+		if _, err := conn.Read(buf); err != nil {
+			return
+		}
+	}
 }
 
 // enter keeps conn among the open ones, if there is room for one more.
@@ -198,18 +252,18 @@ func (s *Server) leave(conn *net.TCPConn) {
 
 // talk writes the greeting, and streams if it is to. It returns how many bytes came and went.
 func (s *Server) talk(conn *net.TCPConn, greeting []byte) (asked, answered int, err error) {
-	idle := s.IdleTimeout
-	if idle == 0 {
-		idle = defaultIdleTimeout
+	s.mu.Lock()
+	if !s.cut { // else the deadline is past, and stays so
+		conn.SetWriteDeadline(time.Now().Add(s.idle()))
 	}
-	conn.SetWriteDeadline(time.Now().Add(idle))
+	s.mu.Unlock()
 	if answered, err = conn.Write(greeting); err != nil {
 		return asked, answered, err
 	}
 	if s.Stream {
 		buf := make([]byte, 16<<10)
 		for err == nil {
-			if !s.extend(conn, idle) {
+			if !s.extend(conn, s.idle()) {
 				break
 			}
 			var n, m int
@@ -224,6 +278,14 @@ func (s *Server) talk(conn *net.TCPConn, greeting []byte) (asked, answered int, 
 		}
 	}
 	return asked, answered, err
+}
+
+// idle returns IdleTimeout, or what a zero stands for.
+func (s *Server) idle() time.Duration {
+	if s.IdleTimeout == 0 {
+		return defaultIdleTimeout
+	}
+	return s.IdleTimeout
 }
 
 // drain ends the answer and reads what still comes, so that closing sends no reset.
@@ -267,29 +329,32 @@ func (s *Server) isClosed() bool {
 	return s.closed
 }
 
-// stop ends the listener and wakes every connection.
-func (s *Server) stop() {
+// stop ends the listener and wakes every connection. What was read is still written, unless cut.
+func (s *Server) stop(cut bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.closed {
-		return
+	s.cut = s.cut || cut
+	if !s.closed {
+		s.closed = true
+		if s.listener != nil {
+			close(s.stopping)
+			s.listener.Close()
+		}
 	}
-	s.closed = true
-	if s.listener == nil {
-		return
-	}
-	close(s.stopping)
-	s.listener.Close()
 	for conn := range s.conns {
-		conn.SetReadDeadline(time.Unix(1, 0)) // what was read is still written
+		conn.SetReadDeadline(time.Unix(1, 0))
+		if s.cut {
+			conn.SetWriteDeadline(time.Unix(1, 0))
+		}
 	}
 }
 
-// Shutdown takes no more connections, lets each write what it has read, and returns nil when Serve has let go of
+// Shutdown takes no more connections, lets each write what it has read, and its greeting at once where a Delay ends
+// within a second (else it is counted and told as [exchange.Unsent]), and returns nil when Serve has let go of
 // everything. If ctx is done first, it closes all at once, as Close does, and returns the context's error. Once called,
 // the Server cannot be used again.
 func (s *Server) Shutdown(ctx context.Context) error {
-	s.stop()
+	s.stop(false)
 	if s.done == nil {
 		return nil
 	}
@@ -304,12 +369,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 
 // Close closes the listener and all connections, and returns when they have ended.
 func (s *Server) Close() error {
-	s.stop()
-	s.mu.Lock()
-	for conn := range s.conns {
-		conn.SetDeadline(time.Unix(1, 0))
-	}
-	s.mu.Unlock()
+	s.stop(true)
 	if s.done != nil {
 		<-s.done
 	}

@@ -17,9 +17,6 @@ const (
 	// every small datagram lies, would compete for the same cache lines.
 	bufferStride = maxDatagram + 1 + 128
 
-	// replyRoom is what a reply may grow to before its buffer has to: an echo over Ethernet.
-	replyRoom = 1536
-
 	// controlRoom holds the receive stamp, both kinds of packet info and the overflow count.
 	controlRoom = 160
 )
@@ -32,6 +29,13 @@ type message struct {
 
 // A sockaddr is the kernel's struct sockaddr_in6, or sockaddr_in in its first 16 bytes.
 type sockaddr [unix.SizeofSockaddrInet6]byte
+
+// A destination is where a held reply goes, and which address it leaves from.
+type destination struct {
+	name    sockaddr
+	namelen uint32
+	from    pktinfo
+}
 
 // inbound is a batch of datagrams to receive. Everything a message points to lives as long as the batch and is
 // reached from it: the kernel writes there, and a reply is sent to the name it came with.
@@ -108,17 +112,19 @@ func newOutbound() *outbound {
 // buffer returns the memory for the next reply.
 func (out *outbound) buffer() []byte { return out.buffers[out.n][:0] }
 
-// add queues data, which was appended to buffer's, as the reply to message i of in. It goes out from the address in
-// control, which it has written n bytes of.
-func (out *outbound) add(data []byte, in *inbound, i int, from pktinfo) {
+// keep makes data, which was appended to buffer's, what buffer returned: it may have grown.
+func (out *outbound) keep(data []byte) { out.buffers[out.n] = data }
+
+// add queues data as a reply to name, a socket address of namelen bytes. It leaves from the address in from. data and
+// name must stay as they are until it is sent.
+func (out *outbound) add(data []byte, name *byte, namelen uint32, from pktinfo) {
 	k := out.n
 	out.n++
-	out.buffers[k] = data // it may have grown
 	out.vectors[k].Base = unsafe.SliceData(data)
 	out.vectors[k].SetLen(len(data))
 	h := &out.messages[k].header
-	h.Name = in.messages[i].header.Name
-	h.Namelen = in.messages[i].header.Namelen
+	h.Name = name
+	h.Namelen = namelen
 	h.Control = nil
 	n := from.put(&out.controls[k])
 	if n > 0 {

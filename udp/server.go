@@ -5,6 +5,11 @@
 // (recvmmsg, sendmmsg), read the kernel's receive stamps, and answer from the address that was asked. Elsewhere one
 // plain socket is read by one goroutine for each shard: the system picks the address of a reply, stamps are read when
 // a datagram is, and broadcasts cannot be told from other datagrams.
+//
+// A Reply with a Delay is held back by its shard, and so are its Copies, those of an undelayed Reply until the batch it
+// is in has been sent. A shard holds 16,384 datagrams, and 16 MiB of them: a Reply that does not fit, with all its
+// Copies, is not sent, and its Verdict is [exchange.Full]. A Reply is counted and told once it is sent; Copies are
+// neither counted nor told, and those that the system refuses to send are passed over.
 package udp
 
 import (
@@ -20,6 +25,9 @@ import (
 const (
 	// maxDatagram is the longest that UDP's length field allows: no datagram is cut.
 	maxDatagram = 65535
+
+	// replyRoom is what a reply may grow to before its buffer has to: an echo over Ethernet.
+	replyRoom = 1536
 
 	// staleAfter is how long a request may wait in the socket: NTP clients give up after a second or so, and a late
 	// time is a wrong time.
@@ -59,8 +67,9 @@ type Server struct {
 // closes l. Errors that pass are counted, and serving goes on.
 //
 // As with net/http's, the error is never nil, and ErrServerClosed after a Shutdown or Close, which Serve may precede:
-// wait for Shutdown to return. When ctx is done Serve stops as Shutdown does: it answers what was received by then, and
-// returns ErrServerClosed. A Server serves once.
+// wait for Shutdown to return. When ctx is done Serve stops as Shutdown does: it answers what was received by then, sends
+// held replies that are due soon, and returns ErrServerClosed. A Server serves once. Held replies that were not sent when
+// it ends, for whatever reason, are counted and told as [exchange.Unsent].
 func (s *Server) Serve(ctx context.Context, l *Listener) error {
 	s.mu.Lock()
 	if s.closed || s.listener != nil {
@@ -110,8 +119,8 @@ func (s *Server) stop() {
 	}
 }
 
-// Shutdown stops receiving, answers what has been received, closes the Listener and returns nil when Serve has let go
-// of everything. If ctx is done first, it closes at once, as Close does, and returns the context's error. Once called,
+// Shutdown stops receiving, answers what has been received, sends at once those held replies that are due within a
+// second, closes the Listener and returns nil when Serve has let go of everything. If ctx is done first, it closes at once, as Close does, and returns the context's error. Once called,
 // the Server cannot be used again.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.stop()
@@ -127,7 +136,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	}
 }
 
-// Close ends the shards without answering what still waits, and returns when they have ended.
+// Close ends the shards without answering what still waits or sending what is held, and returns when they have ended.
 func (s *Server) Close() error {
 	s.mu.Lock()
 	for _, sh := range s.shards {

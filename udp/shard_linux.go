@@ -24,6 +24,10 @@ const spinFor = 25 * time.Microsecond
 // sendFor is how long the replies of one batch may wait for a device that is full: others wait behind them.
 const sendFor = 20 * time.Millisecond
 
+// dueBatches is how many batches of held replies are sent between two looks at the socket and at a stop: requests must
+// not get stale while many replies are due at once, nor may the replies wait for the requests to end.
+const dueBatches = 4
+
 // A shard is one socket of a port with its own thread and buffers. Its loop allocates nothing and takes no lock.
 type shard struct {
 	listener *Listener
@@ -38,6 +42,7 @@ type shard struct {
 	in       *inbound
 	out      *outbound
 	queued   [batchSize]queued
+	held     heldQueue
 	request  exchange.Request
 	reply    exchange.Reply
 	zones    map[uint32]string
@@ -49,6 +54,7 @@ type shard struct {
 type queued struct {
 	told  *exchange.Record // nil where nothing is written down
 	notes exchange.Notes
+	held  *held // it was held back, and has all that is told
 }
 
 func newShard(l *Listener, i int, service string, h exchange.Handler, ring *exchange.Ring) *shard {
@@ -74,6 +80,7 @@ func (s *shard) run() error {
 	if runtime.NumCPU() == 1 {
 		spin = 0 // there is nobody to wait for while spinning
 	}
+	defer s.dropHeld()
 	busy := time.Now()
 	for {
 		n, err := s.turn()
@@ -92,30 +99,40 @@ func (s *shard) run() error {
 	}
 }
 
-// drain answers what has been received by now.
+// drain answers what has been received by now, and then sends what is due soon.
 func (s *shard) drain() error {
 	for end := time.Now().Add(drainFor); !s.abandon.Load() && time.Now().Before(end); {
 		n, err := s.turn()
-		if n == 0 || err != nil {
+		if err != nil {
 			return err
 		}
+		if n == 0 {
+			break
+		}
+	}
+	now := time.Now()
+	for soon, end := now.Add(dueSoon), now.Add(drainFor); !s.abandon.Load() && !s.sendDue(soon) && time.Now().Before(end); {
+		s.publish()
 	}
 	return nil
 }
 
-// wait sleeps until there is something to receive, or to stop for.
+// wait sleeps until there is something to receive, to send, or to stop for.
 func (s *shard) wait() error {
-	// A socket that fails again and again must not keep a core busy.
-	var pause *unix.Timespec
 	fds := [2]unix.PollFd{{Fd: int32(s.listener.stopFD), Events: unix.POLLIN}, {Fd: int32(s.fd), Events: unix.POLLIN}}
 	watched := fds[:]
+	pause := time.Hour // as long as any: after it one just looks
 	if s.failures > batchSize {
-		ten := unix.NsecToTimespec(int64(10 * time.Millisecond))
-		pause = &ten
+		// A socket that fails again and again must not keep a core busy.
+		pause = 10 * time.Millisecond
 		watched = fds[:1]
 	}
+	if due := s.held.next(); !due.IsZero() {
+		pause = min(pause, max(time.Until(due), 0))
+	}
+	timeout := unix.NsecToTimespec(int64(pause))
 	for {
-		_, err := unix.Ppoll(watched, pause, nil)
+		_, err := unix.Ppoll(watched, &timeout, nil) // the kernel leaves in timeout what is left of it
 		switch {
 		case err == unix.EINTR || err == unix.EAGAIN || err == unix.ENOMEM:
 			continue
@@ -128,28 +145,30 @@ func (s *shard) wait() error {
 	}
 }
 
-// turn receives a batch, answers it and returns how many datagrams there were.
+// turn receives a batch, answers it, sends what else is due and returns how many datagrams were received.
 func (s *shard) turn() (int, error) {
 	n, errno := s.in.receive(s.fd)
 	if errno != 0 {
-		return 0, s.receiveFailed(errno)
+		if err := s.receiveFailed(errno); err != nil || len(s.held.heap) == 0 {
+			return 0, err
+		}
+	} else {
+		s.failures = 0
+		now := time.Now()
+		for i := range n {
+			s.serve(i, now)
+		}
+		s.send()
+		s.in.reset(n)
 	}
-	s.failures = 0
-	now := time.Now()
-	for i := range n {
-		s.serve(i, now)
+	if len(s.held.heap) > 0 {
+		s.sendDue(time.Now())
 	}
-	s.send()
-	s.in.reset(n)
-	if s.ring != nil {
-		s.ring.Flush()
-		s.counters.Local.Untold = s.ring.Lost()
-	}
-	s.counters.Publish()
+	s.publish()
 	return n, nil
 }
 
-// serve handles datagram i of the batch and queues the reply.
+// serve handles datagram i of the batch and queues the reply, or holds it back.
 func (s *shard) serve(i int, now time.Time) {
 	h := &s.in.messages[i].header
 	c := parseControl(s.in.controls[i][:h.Controllen])
@@ -174,6 +193,13 @@ func (s *shard) serve(i int, now time.Time) {
 	if now.Sub(r.Received) <= staleAfter {
 		verdict = s.handler.Serve(&s.reply, r)
 	}
+	if verdict == exchange.Answer && holds(&s.reply) {
+		if !s.hold(&destination{s.in.names[i], h.Namelen, c.to}) {
+			verdict = exchange.Full
+		} else if s.reply.Delay > 0 {
+			return // counted and told when it is sent
+		}
+	}
 	var told *exchange.Record
 	if s.ring != nil {
 		if told = s.ring.Slot(); told != nil {
@@ -181,11 +207,32 @@ func (s *shard) serve(i int, now time.Time) {
 		}
 	}
 	if verdict == exchange.Answer {
-		s.queued[s.out.n] = queued{told, s.reply.Notes}
-		s.out.add(s.reply.Data, s.in, i, c.to)
+		s.queued[s.out.n] = queued{told: told, notes: s.reply.Notes}
+		s.out.keep(s.reply.Data)
+		s.out.add(s.reply.Data, h.Name, h.Namelen, c.to)
 		return // counted when it is sent
 	}
-	s.counters.Local.Count(verdict, 0)
+	s.counters.Local.Count(verdict, s.reply.Notes)
+}
+
+// sendDue sends what was held back and is due at now, at most dueBatches batches of it, and tells whether that was all.
+func (s *shard) sendDue(now time.Time) (all bool) {
+	for range dueBatches {
+		for s.out.n < batchSize {
+			h := s.held.take(now)
+			if h == nil {
+				break
+			}
+			s.queued[s.out.n] = queued{held: h}
+			s.out.add(h.data, &h.to.name[0], h.to.namelen, h.to.from)
+		}
+		all = s.out.n < batchSize
+		s.send()
+		if all {
+			break
+		}
+	}
+	return all
 }
 
 // send sends what is queued. A reply that the system refuses is counted and passed over; so are those that a full
@@ -195,6 +242,10 @@ func (s *shard) send() {
 	for first := 0; first < s.out.n; {
 		n, errno := s.out.send(s.fd, first)
 		for _, q := range s.queued[first : first+n] {
+			if q.held != nil {
+				s.settle(q.held, exchange.Answer)
+				continue
+			}
 			s.counters.Local.Count(exchange.Answer, q.notes)
 		}
 		first += n
@@ -204,9 +255,13 @@ func (s *shard) send() {
 		if errno == unix.EAGAIN && s.waitToSend(&patience) {
 			continue
 		}
-		s.counters.Local.Count(exchange.Unsent, 0)
-		if told := s.queued[first].told; told != nil {
-			told.Verdict, told.Told, told.Notes, told.Answered = exchange.Unsent, time.Time{}, 0, 0
+		if q := s.queued[first]; q.held != nil {
+			s.settle(q.held, exchange.Unsent)
+		} else {
+			s.counters.Local.Count(exchange.Unsent, 0)
+			if q.told != nil {
+				tellUnsent(q.told)
+			}
 		}
 		first++
 	}

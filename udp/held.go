@@ -1,0 +1,181 @@
+package udp
+
+import (
+	"container/heap"
+	"time"
+
+	"github.com/yesterday-time/yesterday/exchange"
+)
+
+const (
+	// maxHeld and maxHeldBytes bound what a shard holds back: the datagrams, and the sum of their lengths.
+	maxHeld      = 16_384
+	maxHeldBytes = 16 << 20
+
+	// dueSoon is how early a held reply is sent when the server stops. What is due later is not sent.
+	dueSoon = time.Second
+)
+
+// A held is one datagram that is held back: a reply, or a copy of one.
+type held struct {
+	due   time.Time
+	order uint64 // of those due at the same time, the lower goes first
+	data  []byte
+	to    destination
+	told  exchange.Record // what is told once it is sent
+	copy  bool            // neither told nor counted: its original is
+}
+
+// holds tells whether p, or a part of it, is to be held back.
+func holds(p *exchange.Reply) bool { return p.Delay > 0 || p.Copies > 0 }
+
+// A heldQueue is what one shard holds back, the first due first. It allocates only to hold more than ever before, or
+// what is longer than replyRoom.
+type heldQueue struct {
+	heap  heldHeap
+	spare []*held // to be used again
+	bytes int     // held
+	order uint64
+}
+
+// hold takes what of p is not to be sent now: its copies, and p itself where it is delayed, with told to tell of it. It
+// keeps none of its arguments' memory. Where there is no room for all, it takes nothing and returns false.
+func (q *heldQueue) hold(now time.Time, p *exchange.Reply, told *exchange.Record, to *destination) bool {
+	n, due := min(max(p.Copies, 0), maxHeld+1), now
+	if p.Delay > 0 {
+		n, due = n+1, now.Add(p.Delay)
+	}
+	if n == 0 {
+		return true
+	}
+	if n > maxHeld-len(q.heap) || len(p.Data) > (maxHeldBytes-q.bytes)/n {
+		return false
+	}
+	for i := range n {
+		h := q.blank()
+		h.due, h.order = due, q.order
+		h.data = append(h.data, p.Data...)
+		h.to = *to
+		if h.copy = i > 0 || p.Delay <= 0; !h.copy {
+			h.told = *told
+		}
+		q.order++
+		q.bytes += len(h.data)
+		heap.Push(&q.heap, h)
+	}
+	return true
+}
+
+// next returns when the first is due, the zero time where nothing is held.
+func (q *heldQueue) next() time.Time {
+	if len(q.heap) == 0 {
+		return time.Time{}
+	}
+	return q.heap[0].due
+}
+
+// take takes out the first that is due at now; nil where none is. The caller releases it.
+func (q *heldQueue) take(now time.Time) *held {
+	if len(q.heap) == 0 || q.heap[0].due.After(now) {
+		return nil
+	}
+	return q.first()
+}
+
+// first takes out the first, due or not. There must be one.
+func (q *heldQueue) first() *held {
+	h := heap.Pop(&q.heap).(*held)
+	q.bytes -= len(h.data)
+	return h
+}
+
+// blank returns a held to fill in, with data of length 0.
+func (q *heldQueue) blank() *held {
+	last := len(q.spare) - 1
+	if last < 0 {
+		return new(held)
+	}
+	h := q.spare[last]
+	q.spare = q.spare[:last]
+	return h
+}
+
+// release keeps h for another time. Nothing may point to it, nor to its data, any more.
+func (q *heldQueue) release(h *held) {
+	*h = held{data: h.data[:0]} // no clock outlives its exchange here
+	if cap(h.data) > replyRoom {
+		h.data = nil
+	}
+	q.spare = append(q.spare, h)
+}
+
+// A heldHeap is a container/heap. Pointers go in and out of it without an allocation.
+type heldHeap []*held
+
+func (h heldHeap) Len() int      { return len(h) }
+func (h heldHeap) Swap(i, j int) { h[i], h[j] = h[j], h[i] }
+func (h *heldHeap) Push(x any)   { *h = append(*h, x.(*held)) }
+
+func (h heldHeap) Less(i, j int) bool {
+	if c := h[i].due.Compare(h[j].due); c != 0 {
+		return c < 0
+	}
+	return h[i].order < h[j].order
+}
+
+func (h *heldHeap) Pop() any {
+	last := len(*h) - 1
+	x := (*h)[last]
+	(*h)[last] = nil
+	*h = (*h)[:last]
+	return x
+}
+
+// hold holds back what of the shard's reply, which goes to to, is not to be sent now. It returns false where there is no
+// room for all of it.
+func (s *shard) hold(to *destination) bool {
+	var told exchange.Record
+	told.Tell(s.service, "udp", &s.request, &s.reply, exchange.Answer)
+	return s.held.hold(time.Now(), &s.reply, &told, to)
+}
+
+// settle counts and tells what became of h, which was taken out, and lets go of it.
+func (s *shard) settle(h *held, v exchange.Verdict) {
+	if !h.copy {
+		s.counters.Local.Count(v, h.told.Notes)
+		if s.ring != nil {
+			if told := s.ring.Slot(); told != nil {
+				*told = h.told
+				if v == exchange.Unsent {
+					tellUnsent(told)
+				}
+			}
+		}
+	}
+	s.held.release(h)
+}
+
+// dropHeld counts and tells what is held as not sent.
+func (s *shard) dropHeld() {
+	for i := 1; len(s.held.heap) > 0; i++ {
+		s.settle(s.held.first(), exchange.Unsent)
+		if i%1024 == 0 {
+			s.publish() // lest the ring be full before its watcher wakes up
+		}
+	}
+	s.publish()
+}
+
+// publish lets others see what was counted and told.
+func (s *shard) publish() {
+	if s.ring != nil {
+		s.ring.Flush()
+		s.counters.Local.Untold = s.ring.Lost()
+	}
+	s.counters.Publish()
+}
+
+// tellUnsent makes the Record of an answer that of one that was not sent.
+func tellUnsent(d *exchange.Record) {
+	d.Verdict, d.Told, d.Notes, d.Answered = exchange.Unsent, time.Time{}, 0, 0
+}

@@ -1,0 +1,65 @@
+//go:build !linux || yesterday_portable
+
+package udp
+
+import (
+	"net"
+	"testing"
+	"time"
+
+	"github.com/yesterday-time/yesterday/exchange"
+)
+
+func TestHoldingAllocatesNothing(t *testing.T) {
+	l, err := Listen(loopback, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	conn := dial(t, l.Addr())
+	from := conn.LocalAddr().(*net.UDPAddr).AddrPort()
+	s := newShard(l, 0, "echo", exchange.HandlerFunc(func(p *exchange.Reply, r *exchange.Request) exchange.Verdict {
+		p.Delay, p.Copies = time.Hour, 1
+		return echo.Serve(p, r)
+	}), exchange.NewTap().Ring())
+	data, reply := []byte("hello"), make([]byte, 16)
+	if n := testing.AllocsPerRun(500, func() {
+		s.serve(data, from, time.Now())
+		s.sendDue(time.Now())
+		if len(s.held.heap) != 2 {
+			t.Fatalf("%d are held, want 2", len(s.held.heap))
+		}
+		s.sendDue(time.Now().Add(2 * time.Hour))
+		conn.Read(reply)
+		conn.Read(reply)
+	}); n != 0 {
+		t.Errorf("%v allocations a reply", n)
+	}
+	if got := s.counters.Load().Verdicts[exchange.Answer]; got != 501 {
+		t.Errorf("%d answered, want 501", got)
+	}
+}
+
+// A deadline for a held reply does not undo that of a stop, whichever is set first.
+func TestDeadlines(t *testing.T) {
+	l, err := Listen(loopback, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	due := time.Now().Add(time.Hour)
+	l.setDeadline(due)
+	if !l.deadline.Equal(due) {
+		t.Errorf("deadline %v, want %v", l.deadline, due)
+	}
+	l.stop()
+	for _, due := range []time.Time{due, {}, time.Now().Add(time.Hour)} {
+		l.setDeadline(due)
+		if !l.deadline.Equal(*l.until.Load()) {
+			t.Errorf("deadline %v after a stop, want %v", l.deadline, *l.until.Load())
+		}
+	}
+	if _, _, err := l.conn.ReadFromUDPAddrPort(make([]byte, 1)); err == nil {
+		t.Error("a read after a stop")
+	}
+}
