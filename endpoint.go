@@ -10,6 +10,7 @@ import (
 
 	"github.com/yesterday-time/yesterday/clock"
 	"github.com/yesterday-time/yesterday/exchange"
+	"github.com/yesterday-time/yesterday/fault"
 	"github.com/yesterday-time/yesterday/guard"
 	"github.com/yesterday-time/yesterday/service"
 	"github.com/yesterday-time/yesterday/tcp"
@@ -145,8 +146,8 @@ func (s *Server) Listen() (err error) {
 			s.loops.AddOwn(e.Addr.Port())
 		}
 	}
-	for _, e := range s.endpoints {
-		s.equip(e)
+	for i, e := range s.endpoints {
+		s.equip(e, i)
 	}
 	s.state = bound
 	return nil
@@ -154,6 +155,9 @@ func (s *Server) Listen() (err error) {
 
 // setDefaults fills in what was left zero.
 func (s *Server) setDefaults() error {
+	if s.Clock != nil && s.Lab != nil {
+		return errors.New("yesterday: a Server has a Clock or a Lab, not both")
+	}
 	if s.Clock == nil {
 		s.Clock = clock.Offset(-24 * time.Hour)
 	}
@@ -229,34 +233,36 @@ func (s *Server) bindOnce(want Service) (out []*endpoint, err error) {
 	return out, nil
 }
 
-// equip gives an endpoint its server: the guard before the clock before the service.
-func (s *Server) equip(e *endpoint) {
-	handler := s.living(s.handler(e.Kind))
-	guarded := func(loops *guard.Loops) exchange.Handler {
+// equip gives endpoint number i its server: the guard before the clock before the service, whose answers meet the faults.
+func (s *Server) equip(e *endpoint, i int) {
+	answering := s.handler(e.Kind)
+	loops := s.loops
+	if e.Kind == service.NTP || e.Transport == TCP {
+		// NTP answers questions alone, and those of other servers too, which ask from its own port. A connection cannot be
+		// forged, nor does it ask by itself.
+		loops = nil
+	}
+	handler := func(shard int) exchange.Handler {
+		h := s.living(answering)
+		if s.Lab != nil {
+			in := fault.NewInjector(e.Kind, e.Transport == TCP, s.Seed, uint64(i)<<32|uint64(shard))
+			h = s.Lab.Middleware(in)(answering)
+		}
 		g := &guard.Guard{Host: s.host, Allow: s.Allow, Loops: loops}
 		if s.Limit > 0 {
 			g.Limit = guard.NewLimiter(s.Limit)
 		}
-		return g.Middleware(handler)
+		h = g.Middleware(h)
+		if s.Wrap != nil {
+			h = s.Wrap(e.Endpoint, h)
+		}
+		return h
 	}
 	if e.Transport == UDP {
-		loops := s.loops
-		if e.Kind == service.NTP {
-			loops = nil // it answers questions alone, and those of other servers too, which ask from its own port
-		}
-		e.udp = &udp.Server{
-			Service:    e.Kind.String(),
-			NewHandler: func(int) exchange.Handler { return guarded(loops) },
-			Tap:        s.tap,
-		}
+		e.udp = &udp.Server{Service: e.Kind.String(), NewHandler: handler, Tap: s.tap}
 		return
 	}
-	e.tcp = &tcp.Server{
-		Service: e.Kind.String(),
-		Handler: guarded(nil), // a connection cannot be forged, nor does it ask by itself
-		Stream:  e.Kind == service.Echo,
-		Tap:     s.tap,
-	}
+	e.tcp = &tcp.Server{Service: e.Kind.String(), Handler: handler(0), Stream: e.Kind == service.Echo, Tap: s.tap}
 }
 
 func (s *Server) handler(k service.Kind) exchange.Handler {

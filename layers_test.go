@@ -18,10 +18,14 @@ var layers = []string{
 	"internal/golden",
 	"service",
 	"guard",
+	"fault",
+	"lab",
 	"udp",
 	"tcp",
 	".", // the Server
 	"ask",
+	"timetest",
+	"internal/config",
 	"cmd/yesterday",
 }
 

@@ -17,6 +17,7 @@ import (
 	"github.com/yesterday-time/yesterday/clock"
 	"github.com/yesterday-time/yesterday/exchange"
 	"github.com/yesterday-time/yesterday/guard"
+	"github.com/yesterday-time/yesterday/lab"
 	"github.com/yesterday-time/yesterday/service"
 )
 
@@ -31,10 +32,17 @@ const (
 // ErrServerClosed is returned by [Server.Serve] after a call of [Server.Shutdown], or when its context is done.
 var ErrServerClosed = errors.New("yesterday: server closed")
 
-// A Server serves some services by one clock. Its fields must not be changed after Listen.
+// A Server serves some services by one clock, or by one for each client. Its fields must not be changed after Listen.
 type Server struct {
-	// Clock is what is served. Nil: 24 hours behind.
+	// Clock is what is served to all. Nil: 24 hours behind, or as Lab says.
 	Clock clock.Clock
+
+	// Lab gives each client its clock and its faults, instead of Clock. It may be set anew at any time. Nil: all live by
+	// Clock, without faults.
+	Lab *lab.Lab
+
+	// Seed chooses the random numbers of Lab's faults: those of each endpoint and shard follow from it.
+	Seed uint64
 
 	// Services are what is bound. Nil: all, each on all addresses at its default port.
 	Services []Service
@@ -57,6 +65,9 @@ type Server struct {
 
 	// NTP is how NTP is answered. Where they are zero, its Precision is measured, and its Root is the host's clock's.
 	NTP service.NTPHandler
+
+	// Wrap, if not nil, goes around the Handler of each endpoint, or of each of its shards, and around the guard in it.
+	Wrap func(Endpoint, exchange.Handler) exchange.Handler
 
 	// Watch is told of every exchange, in batches, from one goroutine, while Serve runs; lost is how many went untold
 	// because it was too slow. It never makes anybody wait for an answer. The slice is its own during the call alone.

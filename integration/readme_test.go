@@ -34,6 +34,20 @@ func readme(t *testing.T) []shown {
 	return all
 }
 
+// readmeFile returns the README's configuration file.
+func readmeFile(t *testing.T) string {
+	t.Helper()
+	text, err := os.ReadFile("../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	blocks := regexp.MustCompile("(?ms)^```yaml\n(.*?)^```$").FindAllStringSubmatch(string(text), -1)
+	if len(blocks) != 1 {
+		t.Fatalf("the README has %d configuration files, want one", len(blocks))
+	}
+	return blocks[0][1]
+}
+
 // shape is a text without what differs from one run to the next: digits, names of days and months, units, and how much
 // white space keeps columns apart.
 func shape(text string) string {
@@ -50,7 +64,8 @@ func shape(text string) string {
 }
 
 // What the README shows works as it shows it, on a host of its own: the server on its default ports, then every
-// command, at a terminal where the output is a terminal's.
+// command, at a terminal where the output is a terminal's. Its ```yaml block is lab.yaml. Another server takes the place
+// of the one before.
 func TestReadme(t *testing.T) {
 	t.Parallel()
 	ns := newNetns(t)
@@ -59,6 +74,10 @@ func TestReadme(t *testing.T) {
 	if filepath.Base(program) != "yesterday" {
 		t.Fatalf("the program is called %s", program)
 	}
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "lab.yaml"), []byte(readmeFile(t)), 0o644); err != nil {
+		t.Fatal(err)
+	}
 	var s *server
 	for _, c := range readme(t) {
 		switch {
@@ -66,11 +85,12 @@ func TestReadme(t *testing.T) {
 			continue // how it is built
 		case strings.HasPrefix(c.command, "yesterday serve"):
 			if s != nil {
-				t.Fatalf("a second server: %s", c.command)
+				s.stop()
 			}
-			s = serve(t, ns, strings.Fields(c.command)[2:]...)
+			words := ns.mustRun(t, "", "sh", "-c", "printf '%s\\n' "+c.command)
+			s = serve(t, ns, strings.Split(strings.TrimSpace(words), "\n")[2:]...)
 			got := regexp.MustCompile(`(?m)^this host's clock is not synchronised.*\n`).ReplaceAllString(s.stdout.String(), "")
-			if shape(got) != shape(c.output) {
+			if c.output != "" && shape(got) != shape(c.output) {
 				t.Errorf("%s\n%s\nthe README shows\n%s", c.command, got, c.output)
 			}
 			continue
@@ -82,7 +102,7 @@ func TestReadme(t *testing.T) {
 		if c.output != "" {
 			run = tty + " -qec \"" + strings.ReplaceAll(c.command, `"`, `\"`) + "\" /dev/null"
 		}
-		got := strings.ReplaceAll(ns.mustRun(t, "", "sh", "-c", "export NO_COLOR=1 PATH="+bin+":$PATH; "+run), "\r", "")
+		got := strings.ReplaceAll(ns.mustRun(t, "", "sh", "-c", "cd "+dir+"; export NO_COLOR=1 PATH="+bin+":$PATH; "+run), "\r", "")
 		if strings.TrimSpace(got) == "" {
 			t.Errorf("%s: no output", c.command)
 		}

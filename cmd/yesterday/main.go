@@ -15,6 +15,8 @@ import (
 
 	"github.com/alecthomas/kong"
 	"golang.org/x/term"
+
+	"github.com/yesterday-time/yesterday/internal/config"
 )
 
 // Exit codes of every command.
@@ -29,6 +31,7 @@ type commandLine struct {
 	Serve   serveCmd         `cmd:"" help:"Serve time, daytime, echo and NTP by a clock of your choice (default: yesterday's)."`
 	Ask     askCmd           `cmd:"" help:"Ask a server what time it is there."`
 	Clock   clockCmd         `cmd:"" help:"Show what a clock text reads, now and later, without any server."`
+	Config  configCmd        `cmd:"" help:"Check a configuration file, or show the settings in force."`
 	Version kong.VersionFlag `help:"Print the version and exit." env:"-"`
 }
 
@@ -45,6 +48,8 @@ type env struct {
 
 // A usageError is bad use: exit code 2.
 type usageError struct{ error }
+
+func (e usageError) Unwrap() error { return e.error }
 
 func usagef(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
 
@@ -75,6 +80,7 @@ func run(args []string, e *env) int {
 		kong.Writers(e.stdout, e.stderr),
 		kong.Exit(func(code int) { exit = code; panic(exiting{}) }),
 		kong.DefaultEnvars("YESTERDAY"),
+		kong.NamedMapper("clocktext", kong.MapperFunc(decodeClockText)),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 100}),
 		kong.Vars{"version": version()},
 	)
@@ -102,7 +108,11 @@ func run(args []string, e *env) int {
 	if err == nil {
 		return code
 	}
-	fmt.Fprintln(e.stderr, "yesterday: "+strings.ReplaceAll(err.Error(), "\n", " "))
+	message := err.Error()
+	if _, quotes := errors.AsType[*config.FileError](err); !quotes {
+		message = strings.ReplaceAll(message, "\n", " ")
+	}
+	fmt.Fprintln(e.stderr, "yesterday: "+message)
 	if _, ok := errors.AsType[usageError](err); ok {
 		return exitUsage
 	}

@@ -22,7 +22,7 @@ func TestMain(m *testing.M) {
 //
 //	server ARGS…       starts "yesterday serve ARGS…", waits until it serves, and sets $ECHO, $DAYTIME and $TIME to the
 //	                   addresses it has bound (port 0 is a good choice)
-//	signal NAME        sends the server SIGUSR1, SIGTERM or SIGINT
+//	signal NAME        sends the server SIGUSR1, SIGHUP, SIGTERM or SIGINT
 //	await FILE REGEXP  waits until the server's output holds a line; FILE is server.out or server.err
 //	stopped CODE       waits for the server's end
 //	exits CODE ARGS…   runs "yesterday ARGS…" and checks the exit code, for codes other than 0
@@ -89,7 +89,7 @@ func startServer(ts *testscript.TestScript, neg bool, args []string) {
 func signalServer(ts *testscript.TestScript, neg bool, args []string) {
 	s := ts.Value(running{}).(*server)
 	ts.Check(s.cmd.Process.Signal(map[string]syscall.Signal{
-		"SIGUSR1": syscall.SIGUSR1, "SIGTERM": syscall.SIGTERM, "SIGINT": syscall.SIGINT,
+		"SIGUSR1": syscall.SIGUSR1, "SIGHUP": syscall.SIGHUP, "SIGTERM": syscall.SIGTERM, "SIGINT": syscall.SIGINT,
 	}[args[0]]))
 }
 

@@ -2,8 +2,11 @@ package main
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/yesterday-time/yesterday/internal/nearest"
+	"github.com/yesterday-time/yesterday/service"
 )
 
 // didYouMean returns a hint at the word nearest to the one seen, or nothing where none is near.
@@ -12,4 +15,22 @@ func didYouMean(seen string, words ...string) string {
 		return fmt.Sprintf("; did you mean %q?", near)
 	}
 	return ""
+}
+
+// oneOf returns value if it is one of words.
+func oneOf(flag, value string, words ...string) (string, error) {
+	if !slices.Contains(words, value) {
+		last := len(words) - 1
+		want := strings.Join(words[:last], ", ") + " or " + words[last]
+		return "", usagef("%s %q: want %s%s", flag, value, want, didYouMean(value, words...))
+	}
+	return value, nil
+}
+
+func kindNames() []string {
+	var names []string
+	for _, k := range service.Kinds() {
+		names = append(names, k.String())
+	}
+	return names
 }

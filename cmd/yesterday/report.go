@@ -10,6 +10,9 @@ import (
 
 	"github.com/yesterday-time/yesterday"
 	"github.com/yesterday-time/yesterday/exchange"
+	"github.com/yesterday-time/yesterday/fault"
+	"github.com/yesterday-time/yesterday/internal/config"
+	"github.com/yesterday-time/yesterday/lab"
 	"github.com/yesterday-time/yesterday/service"
 	"github.com/yesterday-time/yesterday/wire/rfc867"
 )
@@ -56,8 +59,8 @@ func newReporter(out, err *printer, e *env, asJSON, quiet bool) *reporter {
 	return r
 }
 
-// listening tells what was bound, a line for each service and address.
-func (r *reporter) listening(srv *yesterday.Server, allow string) {
+// listening tells what was bound, a line for each service and address, and what is served to whom.
+func (r *reporter) listening(srv *yesterday.Server, plan *config.Plan, file string) {
 	endpoints := srv.Endpoints()
 	for len(endpoints) > 0 {
 		first := endpoints[0]
@@ -77,14 +80,55 @@ func (r *reporter) listening(srv *yesterday.Server, allow string) {
 		endpoints = endpoints[n:]
 	}
 	ntp := slices.ContainsFunc(srv.Endpoints(), func(e yesterday.Endpoint) bool { return e.Kind == service.NTP })
+	allow, text := plan.Settings.Allow.String(), ""
+	if c, ok := srv.Lab.Clock(""); ok {
+		text = c.String()
+	}
 	if r.log != nil {
-		r.log.Info("serving", "clock", fmt.Sprint(srv.Clock), "allow", allow, "synchronised", srv.Synchronised())
+		r.log.Info("serving", "clock", text, "allow", allow, "synchronised", srv.Synchronised(), "config", file,
+			"clocks", len(plan.Lab.Clocks), "rules", len(plan.Lab.Rules))
 		return
 	}
 	if ntp && !srv.Synchronised() {
 		fmt.Fprintln(r.out, "this host's clock is not synchronised: ntp announces a dispersion of 1 ms, as clients refuse more")
 	}
-	fmt.Fprintf(r.out, "serving the clock %q to %s\n", fmt.Sprint(srv.Clock), audience(allow))
+	if len(plan.Lab.Rules) > 0 {
+		fmt.Fprintf(r.out, "rules of %s: %s\n", file, inventory(plan))
+	}
+	fmt.Fprintf(r.out, "serving the clock %q to %s%s\n", text, audience(allow), failing(plan.Lab.Faults))
+}
+
+// failing says in words which faults everybody meets.
+func failing(faults []fault.Fault) string {
+	if len(faults) == 0 {
+		return ""
+	}
+	var words []string
+	for _, f := range faults {
+		words = append(words, f.String())
+	}
+	return ", with faults: " + strings.Join(words, ", ")
+}
+
+// reloaded tells that the file's clocks and rules are in force, and of which settings it changed in vain.
+func (r *reporter) reloaded(plan *config.Plan, file string, vain []string) {
+	if r.log != nil {
+		r.log.Info("reloaded", "config", file, "clocks", len(plan.Lab.Clocks), "rules", len(plan.Lab.Rules), "restart", vain)
+		return
+	}
+	fmt.Fprintf(r.out, "reloaded %s: %s\n", file, inventory(plan))
+	if len(vain) > 0 {
+		fmt.Fprintf(r.err, "yesterday: %s changed %s, which takes a restart\n", file, strings.Join(vain, ", "))
+	}
+}
+
+// notReloaded tells why the clocks and rules are those of before.
+func (r *reporter) notReloaded(err error) {
+	if r.warn != nil {
+		r.warn.Warn("not reloaded", "error", err.Error())
+		return
+	}
+	fmt.Fprintf(r.err, "yesterday: not reloaded, the clocks and rules stay as they were: %v\n", err)
 }
 
 // audience says in words who is answered.
@@ -108,7 +152,7 @@ func (r *reporter) watch(batch []exchange.Record, lost uint64) {
 	for i := range batch {
 		d := &batch[i]
 		switch {
-		case d.Verdict != exchange.Answer:
+		case d.Verdict != exchange.Answer && d.Verdict != exchange.Fault:
 			r.refuse(d, now)
 		case r.quiet:
 		case r.room(now):
@@ -172,7 +216,7 @@ func (r *reporter) tellSkipped() {
 	r.skipped = 0
 }
 
-// request prints the line of one answered request.
+// request prints the line of one request that was answered, or was not on purpose.
 func (r *reporter) request(d *exchange.Record) {
 	if r.log != nil {
 		attrs := []any{
@@ -182,18 +226,23 @@ func (r *reporter) request(d *exchange.Record) {
 		if !d.Told.IsZero() {
 			attrs = append(attrs, "told", d.Told)
 		}
+		if name := clockName(d); name != "" {
+			attrs = append(attrs, "clock", name)
+		}
 		if d.Notes != 0 {
 			attrs = append(attrs, "notes", d.Notes.String())
 		}
-		r.log.Info("answered", attrs...)
+		r.log.Info(d.Verdict.String(), attrs...)
 		return
 	}
 	told := fmt.Sprintf("%d bytes", d.Answered)
-	if d.Answered == 1 {
-		told = "1 byte"
-	}
-	if !d.Told.IsZero() {
+	switch {
+	case d.Verdict == exchange.Fault:
+		told = "nothing"
+	case !d.Told.IsZero():
 		told = string(rfc867.AppendCtime(nil, d.Told.Local()))
+	case d.Answered == 1:
+		told = "1 byte"
 	}
 	at, from, what := d.Received.Local().Format("15:04:05.000"), d.From.String(), d.Service+"/"+d.Transport
 	if r.tty {
@@ -203,7 +252,19 @@ func (r *reporter) request(d *exchange.Record) {
 	if r.color {
 		at, told = "\x1b[2m"+at+"\x1b[0m", "\x1b[1m"+told+"\x1b[0m"
 	}
-	fmt.Fprintf(r.out, "%s %s %s ← %s\n", at, from, what, told)
+	aside := strings.Join(slices.DeleteFunc([]string{clockName(d), d.Notes.String()}, func(s string) bool { return s == "" }), ", ")
+	if aside != "" {
+		aside = " (" + aside + ")"
+	}
+	fmt.Fprintf(r.out, "%s %s %s ← %s%s\n", at, from, what, told, aside)
+}
+
+// clockName returns the name of the clock that a rule gave, if it has one.
+func clockName(d *exchange.Record) string {
+	if c, ok := d.Clock.(*lab.Clock); ok {
+		return c.Name
+	}
+	return ""
 }
 
 // refuse tells of a request that was not answered, at most once a minute for each cause.
@@ -257,11 +318,16 @@ func (r *reporter) stopped(srv *yesterday.Server) {
 		total.Add(c)
 	}
 	total.Untold += r.out.lost.Load() + r.err.lost.Load()
+	forgotten := srv.Lab.Counts().Forgotten
 	if r.log != nil {
-		r.log.Info("stopped", attributes(total)...)
+		r.log.Info("stopped", append(attributes(total), "forgotten", forgotten)...)
 		return
 	}
-	fmt.Fprintf(r.out, "stopped: %s\n", sentence(total))
+	more := ""
+	if forgotten > 0 {
+		more = ", " + thousands(forgotten) + " first requests forgotten (--remember)"
+	}
+	fmt.Fprintf(r.out, "stopped: %s%s\n", sentence(total), more)
 }
 
 func attributes(c exchange.Counts) []any {

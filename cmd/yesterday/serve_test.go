@@ -1,66 +1,57 @@
 package main
 
 import (
-	"fmt"
-	"strings"
+	"reflect"
 	"testing"
 
 	"github.com/alecthomas/kong"
 
 	"github.com/yesterday-time/yesterday"
+	"github.com/yesterday-time/yesterday/internal/config"
 )
 
-func TestServices(t *testing.T) {
-	const both = yesterday.UDP | yesterday.TCP
-	for _, test := range []struct {
-		args, listen string
-		offset       int
-		transports   yesterday.Transports
-		want         string
-	}{
-		{"", "", 12308, both, "echo=[::]:12315 daytime=[::]:12321 time=[::]:12345 ntp=[::]:12431"},
-		{"", "", 0, yesterday.UDP, "echo=[::]:7 daytime=[::]:13 time=[::]:37 ntp=[::]:123"},
-		{"", "", 12308, yesterday.TCP, "echo=[::]:12315 daytime=[::]:12321 time=[::]:12345"}, // NTP has no TCP
-		{"time", "127.0.0.1,::1", 12308, both, "time=127.0.0.1:12345 time=[::1]:12345"},
-		{"time=:37 echo=127.0.0.1:7", "", 12308, both, "time=[::]:37 echo=127.0.0.1:7"},
-		{"time=:0", "127.0.0.1", 12308, both, "time=127.0.0.1:0"},
-		{"time=127.0.0.1 echo=::1 daytime=[::1]:13", "", 12308, both, "time=127.0.0.1:12345 echo=[::1]:12315 daytime=[::1]:13"},
-		{"time=[fe80::1%eth0]:37", "", 12308, both, "time=[fe80::1%eth0]:37"},
-		{"ntp time", "", 12308, both, "ntp=[::]:12431 time=[::]:12345"},
-	} {
-		c := serveCmd{Services: strings.Fields(test.args), PortOffset: test.offset}
-		if test.listen != "" {
-			c.Listen = strings.Split(test.listen, ",")
-		}
-		services, err := c.services(test.transports)
-		if err != nil {
-			t.Errorf("%q: %v", test.args, err)
-			continue
-		}
-		var got []string
-		for _, s := range services {
-			got = append(got, fmt.Sprintf("%v=%v", s.Kind, s.Addr))
-		}
-		if got := strings.Join(got, " "); got != test.want {
-			t.Errorf("%q on %q: %s, want %s", test.args, test.listen, got, test.want)
-		}
-	}
-}
-
-// Without flags the server answers private addresses, within a limit.
-func TestServeDefaults(t *testing.T) {
+// parsed reads a command line of serve.
+func parsed(t *testing.T, args ...string) config.Settings {
+	t.Helper()
 	var line commandLine
-	parser, err := kong.New(&line, kong.Vars{"version": ""})
+	parser, err := kong.New(&line, kong.Vars{"version": ""}, kong.NamedMapper("clocktext", kong.MapperFunc(decodeClockText)))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := parser.Parse([]string{"serve"}); err != nil {
+	if _, err := parser.Parse(append([]string{"serve"}, args...)); err != nil {
 		t.Fatal(err)
 	}
-	if c := line.Serve; c.Allow != "private" || c.Limit != "1000" || c.Shards != 1 || c.Transport != "udp,tcp" || c.PortOffset != 12308 {
-		t.Errorf("defaults %+v", c)
+	return line.Serve.Settings
+}
+
+// Without flags nothing is set, and the server answers private addresses, within a limit.
+func TestServeDefaults(t *testing.T) {
+	flags := parsed(t)
+	if !reflect.DeepEqual(flags, config.Settings{}) {
+		t.Errorf("without flags %+v is set", flags)
 	}
-	if got := line.Serve.Clock.recipe.String(); got != "yesterday" {
-		t.Errorf("default clock %q", got)
+	plan, err := flags.Plan()
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv := plan.Server
+	if srv.Limit != yesterday.DefaultLimit || srv.Shards != 1 || srv.Transports != yesterday.UDP|yesterday.TCP || len(srv.Services) != 4 {
+		t.Errorf("by default %+v", srv)
+	}
+	if got := plan.Settings.Allow.String(); got != "private" {
+		t.Errorf("by default %q are allowed", got)
+	}
+	if got := plan.Lab.Clock.String(); got != "yesterday" {
+		t.Errorf("the default clock is %q", got)
+	}
+}
+
+func TestServeFlags(t *testing.T) {
+	flags := parsed(t, "--clock", "-1h", "--quiet", "--shards=2", "--faults", "loss 10%, delay 5ms", "--listen", "127.0.0.1,::1")
+	if *flags.Clock != "-1h" || !*flags.Quiet || *flags.Shards != "2" || flags.Faults.String() != "loss 10%,delay 5ms" {
+		t.Errorf("flags %+v", flags)
+	}
+	if got := flags.Listen.Words(); len(got) != 2 || got[1] != "::1" {
+		t.Errorf("listen %q", got)
 	}
 }

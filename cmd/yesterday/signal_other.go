@@ -4,7 +4,9 @@ package main
 
 import "os"
 
-// notifyCounters does nothing: there is no such signal here.
-func notifyCounters(chan<- os.Signal) {}
+// notifySignals does nothing: there are no such signals here.
+func notifySignals(chan<- os.Signal) {}
+
+func isReload(os.Signal) bool { return false }
 
 func ignoreBrokenPipe() {}
