@@ -251,6 +251,7 @@ func (s *Server) equip(e *endpoint, i int) {
 		g := &guard.Guard{Host: s.host, Allow: s.Allow, Loops: loops}
 		if s.Limit > 0 {
 			g.Limit = guard.NewLimiter(s.Limit)
+			g.Limit.Loopback = s.LimitLoopback
 		}
 		h = g.Middleware(h)
 		if s.Wrap != nil {

@@ -160,3 +160,20 @@ func TestWrap(t *testing.T) {
 		t.Errorf("%d seen, %d refused, want 3 and none", seen.Load(), refused.Load())
 	}
 }
+
+// Loopback has no limit, unless it is to have it.
+func TestLimitLoopback(t *testing.T) {
+	for _, limited := range []bool{false, true} {
+		s := &Server{Services: []Service{{service.Echo, local}}, Transports: TCP, Limit: 1, LimitLoopback: limited}
+		start(t, s)
+		answered := 0
+		for range 10 {
+			if got, err := tryAsk(s, service.Echo, TCP, "hi"); err == nil && got == "hi" {
+				answered++
+			}
+		}
+		if limited != (answered < 10) {
+			t.Errorf("limited %v: %d of 10 are answered", limited, answered)
+		}
+	}
+}

@@ -54,8 +54,9 @@ type Server struct {
 	Allow *guard.Allow
 
 	// Limit is how many replies a second a source gets, of each shard. 0: DefaultLimit; negative: no limit. Loopback
-	// addresses have none.
-	Limit int
+	// addresses have none, unless LimitLoopback is set.
+	Limit         int
+	LimitLoopback bool
 
 	// Shards is how many sockets and threads a UDP port has. 0: 1.
 	Shards int

@@ -19,6 +19,7 @@ listen: [127.0.0.1, '::1']
 transport: udp
 allow: [private, 192.0.2.0/24]
 limit: off
+limit-loopback: true
 shards: 2
 stratum: 3
 refid: XLAB
@@ -45,7 +46,7 @@ func TestFile(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(p.Server.Services) != 5 || p.Server.Limit >= 0 || p.Server.Shards != 2 || p.Server.Seed != 7 || p.Server.NTP.Stratum != 3 || !p.JSON || !p.Quiet {
+	if len(p.Server.Services) != 5 || p.Server.Limit >= 0 || p.Server.Shards != 2 || p.Server.Seed != 7 || p.Server.NTP.Stratum != 3 || !p.JSON || !p.Quiet || !p.Server.LimitLoopback {
 		t.Errorf("%+v", p.Server)
 	}
 	c := p.Lab

@@ -51,6 +51,7 @@ func (s Settings) Plan() (*Plan, error) {
 	if srv.Limit, err = parseLimit(*s.Limit); err != nil {
 		return nil, err
 	}
+	srv.LimitLoopback = *s.LimitLoopback
 	if srv.Shards, err = s.Shards.number("shards", 1, maxShards, fmt.Sprintf("want 1 to %d", maxShards)); err != nil {
 		return nil, err
 	}

@@ -31,23 +31,24 @@ func (l List) String() string { return strings.Join(l.Words(), ",") }
 
 // Settings are all that serve can be told. What was not set is nil. The tags are the command line's help.
 type Settings struct {
-	Services   List    `kong:"-" yaml:"services,flow,omitempty"`
-	Clock      *Text   `type:"clocktext" placeholder:"TEXT" help:"The clock to serve: yesterday, -1h30m, 2036-02-07T06:28:06Z, 'now x60', unix-rollover … (default: yesterday). Try one with: yesterday clock TEXT" yaml:"clock,omitempty"`
-	Faults     List    `sep:"none" placeholder:"LIST" help:"Failures on purpose: 'loss 10%', 'delay 50ms..90ms', 'duplicate 5%', 'kiss RATE' …, separated by commas (default: none). All of them: yesterday config --help" yaml:"faults,flow,omitempty"`
-	Seed       *Text   `placeholder:"N" help:"Chooses the faults' random numbers; the same requests meet the same faults again (default: 1)." yaml:"seed,omitempty"`
-	Listen     List    `placeholder:"ADDR" help:"Addresses to listen on, without a port, separated by commas (default: all)." yaml:"listen,flow,omitempty"`
-	PortOffset *Text   `placeholder:"N" help:"Added to the well-known ports 7, 13, 37 and 123; 0 gives those themselves (default: 12308)." yaml:"port-offset,omitempty"`
-	Transport  List    `sep:"none" placeholder:"LIST" help:"udp, tcp, or both (default: udp,tcp); NTP has udp alone." yaml:"transport,flow,omitempty"`
-	Allow      List    `sep:"none" placeholder:"LIST" help:"Who is answered: private (this host, its networks, private addresses), any, none, or prefixes such as 192.0.2.0/24, separated by commas (default: private). Behind NAT or a container's proxy everybody has the gateway's address." yaml:"allow,flow,omitempty"`
-	Limit      *Text   `placeholder:"N" help:"Replies a second to one address (of IPv6: to one /64) from each port and transport, or off. Loopback has no limit (default: 1000)." yaml:"limit,omitempty"`
-	Shards     *Text   `placeholder:"N" help:"Sockets and threads for each UDP port (default: 1; more pay only with cores to run on)." yaml:"shards,omitempty"`
-	Stratum    *Text   `placeholder:"N" help:"NTP: how far from the source of the time, 1 to 15, or 16: not synchronised (default: 1)." yaml:"stratum,omitempty"`
-	RefID      *Text   `name:"refid" placeholder:"ID" help:"NTP: the source's name, up to 4 characters; those that begin with X are for experiments (default: XDAY, or INIT at stratum 16)." yaml:"refid,omitempty"`
-	Remember   *Text   `placeholder:"N" help:"Clients whose first requests are remembered, for rules that start a clock then (default: 65536)." yaml:"remember,omitempty"`
-	Quiet      *bool   `short:"q" help:"No request lines." yaml:"quiet,omitempty"`
-	LogFormat  *Text   `placeholder:"FORMAT" help:"text or json (default: text)." yaml:"log-format,omitempty"`
-	Clocks     Clocks  `kong:"-" yaml:"clocks,omitempty"`
-	Rules      []*Rule `kong:"-" yaml:"rules,omitempty"`
+	Services      List    `kong:"-" yaml:"services,flow,omitempty"`
+	Clock         *Text   `type:"clocktext" placeholder:"TEXT" help:"The clock to serve: yesterday, -1h30m, 2036-02-07T06:28:06Z, 'now x60', unix-rollover … (default: yesterday). Try one with: yesterday clock TEXT" yaml:"clock,omitempty"`
+	Faults        List    `sep:"none" placeholder:"LIST" help:"Failures on purpose: 'loss 10%', 'delay 50ms..90ms', 'duplicate 5%', 'kiss RATE' …, separated by commas (default: none). All of them: yesterday config --help" yaml:"faults,flow,omitempty"`
+	Seed          *Text   `placeholder:"N" help:"Chooses the faults' random numbers; the same requests meet the same faults again (default: 1)." yaml:"seed,omitempty"`
+	Listen        List    `placeholder:"ADDR" help:"Addresses to listen on, without a port, separated by commas (default: all)." yaml:"listen,flow,omitempty"`
+	PortOffset    *Text   `placeholder:"N" help:"Added to the well-known ports 7, 13, 37 and 123; 0 gives those themselves (default: 12308)." yaml:"port-offset,omitempty"`
+	Transport     List    `sep:"none" placeholder:"LIST" help:"udp, tcp, or both (default: udp,tcp); NTP has udp alone." yaml:"transport,flow,omitempty"`
+	Allow         List    `sep:"none" placeholder:"LIST" help:"Who is answered: private (this host, its networks, private addresses), any, none, or prefixes such as 192.0.2.0/24, separated by commas (default: private). Behind NAT or a container's proxy everybody has the gateway's address." yaml:"allow,flow,omitempty"`
+	Limit         *Text   `placeholder:"N" help:"Replies a second to one address (of IPv6: to one /64) from each port and transport, or off. Loopback has no limit (default: 1000)." yaml:"limit,omitempty"`
+	LimitLoopback *bool   `help:"Loopback addresses have that limit too, as behind a proxy on this host." yaml:"limit-loopback,omitempty"`
+	Shards        *Text   `placeholder:"N" help:"Sockets and threads for each UDP port (default: 1; more pay only with cores to run on)." yaml:"shards,omitempty"`
+	Stratum       *Text   `placeholder:"N" help:"NTP: how far from the source of the time, 1 to 15, or 16: not synchronised (default: 1)." yaml:"stratum,omitempty"`
+	RefID         *Text   `name:"refid" placeholder:"ID" help:"NTP: the source's name, up to 4 characters; those that begin with X are for experiments (default: XDAY, or INIT at stratum 16)." yaml:"refid,omitempty"`
+	Remember      *Text   `placeholder:"N" help:"Clients whose first requests are remembered, for rules that start a clock then (default: 65536)." yaml:"remember,omitempty"`
+	Quiet         *bool   `short:"q" help:"No request lines." yaml:"quiet,omitempty"`
+	LogFormat     *Text   `placeholder:"FORMAT" help:"text or json (default: text)." yaml:"log-format,omitempty"`
+	Clocks        Clocks  `kong:"-" yaml:"clocks,omitempty"`
+	Rules         []*Rule `kong:"-" yaml:"rules,omitempty"`
 }
 
 // Clocks are clock texts by name.
@@ -65,17 +66,18 @@ type Rule struct {
 func defaults() Settings {
 	text := func(s Text) *Text { return &s }
 	return Settings{
-		Clock:      text("yesterday"),
-		Seed:       text("1"),
-		PortOffset: text("12308"),
-		Transport:  List{"udp", "tcp"},
-		Allow:      List{"private"},
-		Limit:      text("1000"),
-		Shards:     text("1"),
-		Stratum:    text("1"),
-		Remember:   text("65536"),
-		Quiet:      new(bool),
-		LogFormat:  text("text"),
+		Clock:         text("yesterday"),
+		Seed:          text("1"),
+		PortOffset:    text("12308"),
+		Transport:     List{"udp", "tcp"},
+		Allow:         List{"private"},
+		Limit:         text("1000"),
+		LimitLoopback: new(bool),
+		Shards:        text("1"),
+		Stratum:       text("1"),
+		Remember:      text("65536"),
+		Quiet:         new(bool),
+		LogFormat:     text("text"),
 	}
 }
 
