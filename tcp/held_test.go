@@ -214,7 +214,7 @@ func TestCutOffStays(t *testing.T) {
 	}
 }
 
-// A fault is told at once, and its connection stays open and silent until the asker ends it.
+// A fault is told at once, and its connection stays open and silent until the asker resets it.
 func TestFaultIsSilent(t *testing.T) {
 	for _, stream := range []bool{false, true} {
 		s := &Server{Service: "time", Handler: silent, Stream: stream, Tap: exchange.NewTap()}
@@ -233,6 +233,7 @@ func TestFaultIsSilent(t *testing.T) {
 		if n := s.Counts(); n.Verdicts[exchange.Fault] != 1 || n.Dropped() != 1 || n.Answered() != 0 || n.Notes[2] != 1 {
 			t.Errorf("counts %+v", n)
 		}
+		conn.SetLinger(0)
 		conn.Close()
 		entered(t, s, 0)
 		s.Close()
@@ -243,6 +244,21 @@ func TestFaultIsSilent(t *testing.T) {
 			t.Errorf("records %+v", all)
 		}
 	}
+}
+
+// Who has sent its last byte gets no end, and so no answer: not before IdleTimeout or a stop.
+func TestFaultOutlastsHalfClose(t *testing.T) {
+	s := &Server{Handler: silent}
+	addr, ended := serve(t, s)
+	conn := dial(t, addr)
+	conn.CloseWrite()
+	conn.SetReadDeadline(time.Now().Add(20 * time.Millisecond))
+	if n, err := conn.Read(make([]byte, 16)); !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("read %d bytes, %v, want silence", n, err)
+	}
+	entered(t, s, 1)
+	s.Shutdown(t.Context())
+	<-ended
 }
 
 func TestFaultEndsWithIdleTimeout(t *testing.T) {

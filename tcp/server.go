@@ -2,7 +2,7 @@
 // connection is closed (RFC 868, RFC 867), or its bytes are sent back as they come (RFC 862).
 //
 // A Reply's Delay holds back the first byte, of a stream too; its Copies are not sent. A connection whose Verdict is
-// [exchange.Fault] is left open and silent, until the asker ends it or IdleTimeout does.
+// [exchange.Fault] is left open and silent, until the asker resets it or IdleTimeout ends it.
 package tcp
 
 import (
@@ -218,11 +218,22 @@ func (s *Server) hold(delay time.Duration) bool {
 	}
 }
 
-// ignore reads what comes until the asker ends or falls silent, or the server stops.
+// ignore reads what comes, and says nothing, until the asker resets or falls silent, or the server stops. Who has sent its
+// last byte may still wait for ours.
 func (s *Server) ignore(conn *net.TCPConn) {
 	buf := make([]byte, 4<<10)
 	for s.extend(conn, s.idle()) {
-		if _, err := conn.Read(buf); err != nil {
+		_, err := conn.Read(buf)
+		switch {
+		case err == io.EOF:
+			timer := time.NewTimer(s.idle())
+			defer timer.Stop()
+			select {
+			case <-timer.C:
+			case <-s.stopping:
+			}
+			return
+		case err != nil:
 			return
 		}
 	}

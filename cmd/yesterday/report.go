@@ -85,8 +85,8 @@ func (r *reporter) listening(srv *yesterday.Server, plan *config.Plan, file stri
 		text = c.String()
 	}
 	if r.log != nil {
-		r.log.Info("serving", "clock", text, "allow", allow, "synchronised", srv.Synchronised(), "config", file,
-			"clocks", len(plan.Lab.Clocks), "rules", len(plan.Lab.Rules))
+		r.log.Info("serving", "clock", text, "allow", allow, "synchronised", srv.Synchronised(),
+			"faults", faultTexts(plan.Lab.Faults), "config", file, "clocks", len(plan.Lab.Clocks), "rules", len(plan.Lab.Rules))
 		return
 	}
 	if ntp && !srv.Synchronised() {
@@ -103,11 +103,15 @@ func failing(faults []fault.Fault) string {
 	if len(faults) == 0 {
 		return ""
 	}
-	var words []string
+	return ", with faults: " + strings.Join(faultTexts(faults), ", ")
+}
+
+func faultTexts(faults []fault.Fault) []string {
+	texts := []string{} // an empty list in JSON, not null
 	for _, f := range faults {
-		words = append(words, f.String())
+		texts = append(texts, f.String())
 	}
-	return ", with faults: " + strings.Join(words, ", ")
+	return texts
 }
 
 // reloaded tells that the file's clocks and rules are in force, and of which settings it changed in vain.
