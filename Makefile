@@ -55,7 +55,7 @@ integration: ## the built program against real clients, in network namespaces wh
 	cd integration && $(GO) test -count=1 -v -timeout 10m ./...
 
 docs: ## write the tables of docs/clients.md anew, by all real clients (root)
-	cd integration && YESTERDAY_REQUIRE=1 YESTERDAY_WRITE_DOCS=1 $(GO) test -count=1 -run '^Test(ClientVersions|NTPClients|Rollover|LeapSecond)$$' .
+	cd integration && YESTERDAY_REQUIRE=1 YESTERDAY_WRITE_DOCS=1 $(GO) test -count=1 -run '^Test(ClientVersions|NTPClients|Rollover|LeapSecond|Faults|FaultCorrupt)$$' .
 
 accuracy: ## NTP's error beside chronyd's, each asked 200 times, in turn; five rounds (root)
 	cd integration && YESTERDAY_REQUIRE=1 $(GO) test -run '^$$' -bench '^BenchmarkAccuracy$$' -benchtime 200x -count 5 .

@@ -40,36 +40,55 @@ func (a *table) set(row, column, text string) {
 	a.cells[[2]string{row, column}] = text
 }
 
+// written returns the document's lines of the table, and what is before and after it, with the comments.
+func (a *table) written(t *testing.T) (lines [][]string, before, after string) {
+	t.Helper()
+	data, err := os.ReadFile(clientsDoc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	begin, end := fmt.Sprintf("<!-- %s: written by make docs -->\n", a.name), fmt.Sprintf("<!-- end of %s -->\n", a.name)
+	before, rest, found := strings.Cut(string(data), begin)
+	now, after, closed := strings.Cut(rest, end)
+	if !found || !closed {
+		t.Fatalf("%s has no lines %q and %q", clientsDoc, begin, end)
+	}
+	for line := range strings.Lines(now) {
+		if strings.HasPrefix(line, "|") && !strings.HasPrefix(line, "| -") {
+			lines = append(lines, splitRow(line))
+		}
+	}
+	return lines, before + begin, end + after
+}
+
+// cell returns what the document says in a cell; empty where it has none.
+func (a *table) cell(t *testing.T, row, column string) string {
+	t.Helper()
+	docs.Lock()
+	defer docs.Unlock()
+	lines, _, _ := a.written(t)
+	for _, line := range lines {
+		if i := slices.Index(lines[0], column); line[0] == row && 0 < i && i < len(line) {
+			return line[i]
+		}
+	}
+	return ""
+}
+
 // settle compares the table with the document, or writes it there.
 func (a *table) settle(t *testing.T) {
 	t.Helper()
 	docs.Lock()
 	defer docs.Unlock()
-	data, err := os.ReadFile(clientsDoc)
-	if err != nil {
-		t.Fatal(err)
-	}
-	doc := string(data)
-	begin, end := fmt.Sprintf("<!-- %s: written by make docs -->\n", a.name), fmt.Sprintf("<!-- end of %s -->\n", a.name)
-	before, rest, found := strings.Cut(doc, begin)
-	now, after, closed := strings.Cut(rest, end)
-	if !found || !closed {
-		t.Fatalf("%s has no lines %q and %q", clientsDoc, begin, end)
-	}
+	lines, before, after := a.written(t)
 	if os.Getenv("YESTERDAY_WRITE_DOCS") == "1" {
 		if len(a.cells) != len(a.rows)*(len(a.columns)-1) || t.Failed() {
 			t.Fatalf("%s is not written: %d of %d cells of %s were found out", clientsDoc, len(a.cells), len(a.rows)*(len(a.columns)-1), a.name)
 		}
-		if err := os.WriteFile(clientsDoc, []byte(before+begin+"\n"+a.markdown()+"\n"+end+after), 0o644); err != nil {
+		if err := os.WriteFile(clientsDoc, []byte(before+"\n"+a.markdown()+"\n"+after), 0o644); err != nil {
 			t.Fatal(err)
 		}
 		return
-	}
-	var lines [][]string
-	for line := range strings.Lines(now) {
-		if strings.HasPrefix(line, "|") && !strings.HasPrefix(line, "| -") {
-			lines = append(lines, splitRow(line))
-		}
 	}
 	const remedy = `; "make docs" writes what the tests find`
 	if len(lines) == 0 || !slices.Equal(lines[0], a.columns) {

@@ -12,21 +12,21 @@ import (
 	"github.com/yesterday-time/yesterday/clock"
 )
 
-// An exchange is what the server says of one request that it answered.
+// An exchange is what the server says of one request that it answered, or that a fault left without an answer.
 type exchange struct {
 	Received time.Time // real, by the kernel
-	Told     time.Time // served
-	To       netip.AddrPort
+	Told     time.Time // served; zero where the answer says no time
+	From, To netip.AddrPort
 	Service  string
+	Msg      string // the verdict: answered, or fault
+	Clock    string // its name; empty for the default clock
 	Notes    string
 }
 
 // A jsonLine is a line of `yesterday serve --log-format json`.
 type jsonLine struct {
-	Msg       string
 	Addr      netip.AddrPort
 	Transport string
-	Clock     string
 	exchange
 }
 
@@ -58,13 +58,13 @@ func (s *server) exchanges(to netip.AddrPort, since time.Time) []exchange {
 	var all []exchange
 	for line := range strings.Lines(s.stdout.String()) {
 		var l jsonLine
-		if !strings.HasSuffix(line, "\n") || !strings.Contains(line, `"answered"`) {
+		if !strings.HasSuffix(line, "\n") || !strings.Contains(line, `"received"`) {
 			continue
 		}
 		if err := json.Unmarshal([]byte(line), &l); err != nil {
 			s.t.Errorf("%v in %q", err, line)
 		}
-		if l.Msg == "answered" && (l.To == to || to == netip.AddrPort{}) && !l.Received.Before(since) {
+		if (l.Msg == "answered" || l.Msg == "fault") && (l.To == to || to == netip.AddrPort{}) && !l.Received.Before(since) {
 			all = append(all, l.exchange)
 		}
 	}

@@ -34,7 +34,7 @@ type lab struct {
 	clock clock.Clock
 }
 
-func newLab(t *testing.T, text string) *lab {
+func newLab(t *testing.T, text string, more ...string) *lab {
 	t.Helper()
 	l := &lab{ns: host()}
 	port := map[string]string{"ntp": "0", "time": "0"}
@@ -42,7 +42,7 @@ func newLab(t *testing.T, text string) *lab {
 		l.ns = newNetns(t)
 		port["ntp"], port["time"] = "123", "37"
 	}
-	l.server = serve(t, l.ns, "--clock", text, "--log-format", "json", "--allow", "127.0.0.0/8", "ntp=0.0.0.0:"+port["ntp"], "time=0.0.0.0:"+port["time"])
+	l.server = serve(t, l.ns, append(more, "--clock", text, "--log-format", "json", "--allow", "127.0.0.0/8", "ntp=0.0.0.0:"+port["ntp"], "time=0.0.0.0:"+port["time"])...)
 	l.clock = l.clockOf()
 	return l
 }
@@ -55,9 +55,11 @@ type observation struct {
 	took      time.Duration // from before the client started until after it had ended
 }
 
-// observe asks by a client at the i-th address of the lab. No other may be asked there at the same time.
-func (l *lab) observe(ctx context.Context, c *realClient, i int) (observation, error) {
-	addr := netip.AddrFrom4([4]byte{127, 0, 1, byte(i + 1)})
+// own is the address of the i-th client's own in a lab.
+func own(i int) netip.Addr { return netip.AddrFrom4([4]byte{127, 0, 1, byte(i + 1)}) }
+
+// observe asks by a client at an address of the server. No other may be asked there at the same time.
+func (l *lab) observe(ctx context.Context, c *realClient, addr netip.Addr) (observation, error) {
 	to := netip.AddrPortFrom(addr, l.bound[c.service].Port())
 	start := time.Now()
 	var o observation
@@ -137,11 +139,11 @@ func years(off time.Duration) string {
 }
 
 // read asks by a client until it is sure how the client takes it, which a refusal is when it comes twice.
-func (l *lab) read(ctx context.Context, c *realClient, i int) (verdict, observation, error) {
+func (l *lab) read(ctx context.Context, c *realClient, addr netip.Addr) (verdict, observation, error) {
 	var last verdict
 	for range 10 {
 		l.awaitRoom(ctx, 8)
-		o, err := l.observe(ctx, c, i)
+		o, err := l.observe(ctx, c, addr)
 		if err != nil {
 			return verdict{}, o, err
 		}

@@ -105,7 +105,7 @@ func (m *moment) follow(t *testing.T, l *lab, c *realClient, i int, at time.Time
 		if !wait(t.Context(), due) {
 			return
 		}
-		o, err := l.observe(t.Context(), c, i)
+		o, err := l.observe(t.Context(), c, own(i))
 		if err != nil {
 			t.Log(err) // beyond what the server tells of in a second, or held up
 			return

@@ -63,7 +63,7 @@ func TestNTPClients(t *testing.T) {
 				t.Parallel()
 				l := newLab(t, q.text)
 				for i, c := range clients {
-					v, o, err := l.read(t.Context(), c, i)
+					v, o, err := l.read(t.Context(), c, own(i))
 					if err == nil {
 						err = l.leapShown(c, o)
 					}

@@ -127,10 +127,14 @@ func (c *realClient) here() error {
 	return err
 }
 
-// ask runs the client against HOST:PORT. An error is what it says where it does not accept the answer, or why it can't run.
+// ask runs the client against HOST:PORT, until ctx ends it or, where that has no deadline, patience does. An error is what
+// it says where it does not accept the answer, or why it can't run.
 func (c *realClient) ask(ctx context.Context, ns *netns, host, port string) (reading, error) {
-	ctx, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
+	if _, limited := ctx.Deadline(); !limited {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, patience)
+		defer cancel()
+	}
 	if c.call != nil {
 		return c.call(ctx, ns, net.JoinHostPort(host, port))
 	}
