@@ -18,6 +18,7 @@ package ask
 import (
 	"context"
 	"fmt"
+	"net"
 	"net/netip"
 	"time"
 
@@ -59,6 +60,12 @@ type Client struct {
 
 	// Resolver finds the addresses of names and the ports of services. Nil means net.DefaultResolver.
 	Resolver Resolver
+
+	// Dial connects, over "udp" or "tcp", to an address such as "[::1]:37": through a proxy, or in a test without a network, as
+	// timetest's servers in memory are asked. ctx counts until it returns. The deadlines of the net.Conn must work. Over UDP each
+	// Write, and each Read, is one datagram; only a *net.UDPConn tells when the kernel received it. Over TCP its CloseWrite is
+	// called if it has one, as *net.TCPConn has. Dial is called from several goroutines at once. Nil means as net.Dialer does.
+	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 
 	// Now is the real clock that the answer is measured and compared by. Nil means time.Now, whose monotonic reading makes
 	// the round trip exact. It is called from several goroutines at once.

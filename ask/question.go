@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"net"
 	"net/netip"
 	"time"
 
@@ -23,6 +24,7 @@ type question struct {
 	servers   []netip.AddrPort // in the order in which they are asked
 	timeout   time.Duration    // of the first try
 	tries     int
+	dial      func(ctx context.Context, network, address string) (net.Conn, error)
 	now       func() time.Time // real time
 
 	// What has been done so far.
@@ -38,12 +40,15 @@ type question struct {
 
 // set takes over the client's settings.
 func (q *question) set(c *Client) error {
-	q.transport, q.timeout, q.tries, q.now = c.Transport, c.Timeout, c.Tries, c.Now
+	q.transport, q.timeout, q.tries, q.dial, q.now = c.Transport, c.Timeout, c.Tries, c.Dial, c.Now
 	if q.timeout == 0 {
 		q.timeout = time.Second
 	}
 	if q.tries == 0 {
 		q.tries = 3
+	}
+	if q.dial == nil {
+		q.dial = new(net.Dialer).DialContext
 	}
 	if q.now == nil {
 		q.now = time.Now

@@ -72,17 +72,16 @@ func (q *question) connect(ctx context.Context, server netip.AddrPort, patience 
 	defer cancel()
 	q.attempts++
 	sent := q.now()
-	c, err := new(net.Dialer).DialContext(ctx, "tcp", server.String())
+	conn, err := q.dial(ctx, "tcp", server.String())
 	if err != nil {
 		return nil, dialError{err}
 	}
-	conn := c.(*net.TCPConn)
 	past := time.Unix(1, 0)
 	defer context.AfterFunc(ctx, func() { conn.SetDeadline(past) })()
 	wrote := make(chan error, 1)
 	go func() { // beside the reader: an echo comes back while it is still being sent
 		_, err := conn.Write(q.send)
-		wrote <- cmp.Or(err, conn.CloseWrite())
+		wrote <- cmp.Or(err, closeWrite(conn))
 	}()
 	reply, received, err := q.read(conn)
 	conn.SetWriteDeadline(past)
@@ -109,10 +108,18 @@ func (q *question) connect(ctx context.Context, server netip.AddrPort, patience 
 	}, nil
 }
 
+// closeWrite ends what is sent on conn, if it has halves.
+func closeWrite(conn net.Conn) error {
+	if halved, ok := conn.(interface{ CloseWrite() error }); ok {
+		return halved.CloseWrite()
+	}
+	return nil
+}
+
 // read reads a reply and tells when its last byte came. An echo ends with as many bytes as were sent; anything else, an
 // empty echo too, with the end of the connection, or where the server leaves it open or breaks it off, with a reply that
 // is complete.
-func (q *question) read(conn *net.TCPConn) (reply []byte, received time.Time, err error) {
+func (q *question) read(conn net.Conn) (reply []byte, received time.Time, err error) {
 	want := len(q.send)
 	most := maxLine
 	if q.service == service.Echo {

@@ -16,8 +16,8 @@ import (
 // and reports a refused port.
 type path struct {
 	server  netip.AddrPort
-	conn    *net.UDPConn // nil until it is first asked
-	sent    []sending    // in their order
+	conn    net.Conn  // nil until it is first asked
+	sent    []sending // in their order
 	dropped bool
 }
 
@@ -86,7 +86,10 @@ func (in *inquiry) try(ctx context.Context, p *path, patience time.Duration) (*A
 	if most := maxPayload(p.server); len(in.send) > most {
 		return nil, &TooLongError{len(in.send), most}
 	}
-	if err := in.ask(p); err != nil {
+	if err := in.ask(ctx, p); err != nil {
+		if ctx.Err() != nil {
+			return nil, in.silent(ctx)
+		}
 		return nil, in.drop(p, err)
 	}
 	timer := time.NewTimer(patience)
@@ -113,14 +116,16 @@ func (in *inquiry) try(ctx context.Context, p *path, patience time.Duration) (*A
 }
 
 // ask sends one datagram on p, the first time from a new socket.
-func (in *inquiry) ask(p *path) error {
+func (in *inquiry) ask(ctx context.Context, p *path) error {
 	if p.conn == nil {
-		conn, err := net.DialUDP("udp", nil, net.UDPAddrFromAddrPort(p.server))
+		conn, err := in.dial(ctx, "udp", p.server.String())
 		if err != nil {
 			return err
 		}
 		p.conn = conn
-		wantStamps(conn)
+		if socket, ok := conn.(*net.UDPConn); ok {
+			wantStamps(socket)
+		}
 		in.readers.Go(func() { in.listen(p) })
 	}
 	data, cookie := in.send, ntp.Timestamp(0)
@@ -140,7 +145,7 @@ func (in *inquiry) ask(p *path) error {
 func (in *inquiry) listen(p *path) {
 	buf, control := make([]byte, 1<<16), make([]byte, stampRoom) // holds every datagram
 	for {
-		n, said, _, _, err := p.conn.ReadMsgUDPAddrPort(buf, control)
+		n, said, err := receive(p.conn, buf, control)
 		a := arrival{path: p, at: in.now(), err: err}
 		if err == nil { // else the lengths mean nothing
 			a.data, a.at = bytes.Clone(buf[:n]), cameAt(a.at, stampOf(control[:said]))
@@ -154,6 +159,16 @@ func (in *inquiry) listen(p *path) {
 			return
 		}
 	}
+}
+
+// receive reads a datagram into buf, and into control what the system says beside it.
+func receive(conn net.Conn, buf, control []byte) (n, said int, err error) {
+	if socket, ok := conn.(*net.UDPConn); ok {
+		n, said, _, _, err = socket.ReadMsgUDPAddrPort(buf, control)
+		return n, said, err
+	}
+	n, err = conn.Read(buf)
+	return n, 0, err
 }
 
 // cameAt is when a datagram came in that was read at read: real time. The kernel's stamp, if it is not zero, is of the host's
