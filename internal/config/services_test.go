@@ -30,7 +30,7 @@ func TestServices(t *testing.T) {
 		{"ntp time", "", 12308, both, "ntp=[::]:12431 time=[::]:12345"},
 	} {
 		var s Settings
-		for _, arg := range strings.Fields(test.args) {
+		for arg := range strings.FieldsSeq(test.args) {
 			s.Services = append(s.Services, Text(arg))
 		}
 		s.PortOffset = text(strconv.Itoa(test.offset))

@@ -123,8 +123,8 @@ func (s Settings) Changed(since Settings) []string {
 // keys returns the names that a struct's fields have in a file, in their order.
 func keys(t reflect.Type) []string {
 	var names []string
-	for i := range t.NumField() {
-		name, _, _ := strings.Cut(t.Field(i).Tag.Get("yaml"), ",")
+	for field := range t.Fields() {
+		name, _, _ := strings.Cut(field.Tag.Get("yaml"), ",")
 		names = append(names, name)
 	}
 	return names
