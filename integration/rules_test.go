@@ -110,12 +110,14 @@ rules:
 	} {
 		for turn := range clocks {
 			t.Run(fmt.Sprintf("%s %d", family.name, turn), func(t *testing.T) {
+				for _, name := range family.programs {
+					if err := client(name).here(); err != nil {
+						missing(t, "%v", err)
+					}
+				}
 				var wg sync.WaitGroup
 				for k, name := range clocks {
 					c := client(family.programs[(k+turn)%len(family.programs)])
-					if err := c.here(); err != nil {
-						missing(t, "%v", err)
-					}
 					wg.Go(func() {
 						v, o, err := labs[k].read(t.Context(), c, family.server(k))
 						if err != nil {
