@@ -22,6 +22,7 @@ var layers = []string{
 	"tcp",
 	".", // the Server
 	"ask",
+	"internal/probe",
 	"cmd/yesterday",
 }
 
