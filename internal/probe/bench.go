@@ -188,7 +188,7 @@ func (b *Bench) limits(r *BenchReport) (limits []Limit) {
 	const (
 		fewBehind = 0.01 // of the requests; a machine's hiccup makes less
 		fewUnsent = 0.01
-		halfHeld  = 0.5  // of the round trips
+		halfHeld  = 0.5 // of the round trips
 	)
 	if b.Rate > 0 && (float64(r.Behind) > fewBehind*float64(r.Sent) || float64(r.Unsent) > fewUnsent*float64(r.Sent)) {
 		limits = append(limits, LimitBehind)
