@@ -249,7 +249,7 @@ func mayLoad(servers []netip.AddrPort) error {
 
 // answers asks a server once, or some times where nothing comes.
 func answers(ctx context.Context, kind service.Kind, server netip.AddrPort) (err error) {
-	client := ask.Client{Tries: 5}
+	client := ask.Client{Timeout: 200 * time.Millisecond, Tries: 5} // 6 seconds in all
 	switch kind {
 	case service.Echo:
 		_, err = client.Echo(ctx, server.String(), []byte("is anybody there?"))

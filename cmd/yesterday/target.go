@@ -28,7 +28,7 @@ func serviceOf(server, flag string, byDefault service.Kind, kinds ...service.Kin
 		case !isNamed:
 			return byDefault, nil
 		case !slices.Contains(kinds, named):
-			return 0, usagef("%v names %v, want %s", target, named, strings.Join(names, ", "))
+			return 0, usagef("%v names %v, want %s or %s", target, named, strings.Join(names[:len(names)-1], ", "), names[len(names)-1])
 		}
 		return named, nil
 	}

@@ -59,8 +59,8 @@ type port struct {
 	overflow uint32 // the kernel's count, which wraps
 }
 
-func newGenerator(b *Bench, l *load) (g *generator, err error) {
-	g = &generator{load: l, server: b.Server, epoll: -1, stopFD: -1, connected: len(b.Sources) <= 1, spin: severalCPUs()}
+func newGenerator(b *Bench, l *load) (made *generator, err error) {
+	g := &generator{load: l, server: b.Server, epoll: -1, stopFD: -1, connected: len(b.Sources) <= 1, spin: severalCPUs()}
 	defer func() {
 		if err != nil {
 			g.close()

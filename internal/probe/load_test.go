@@ -213,7 +213,7 @@ func TestClosedLoopFreesWhatIsLost(t *testing.T) {
 // two requests under way.
 func TestBenchAgreesWithWhatWasDone(t *testing.T) {
 	for _, kind := range []service.Kind{service.Echo, service.NTP, service.Time} {
-		for seed := range uint64(20) {
+		for seed := range uint64(8) {
 			random := rand.New(rand.NewPCG(seed, 4))
 			b := benchOf(kind)
 			b.Sockets = 1 + random.IntN(5)
