@@ -39,8 +39,6 @@ func server(t testing.TB, address string, reply func(data []byte) [][]byte) neti
 	return conn.LocalAddr().(*net.UDPAddr).AddrPort()
 }
 
-func echo(data []byte) [][]byte { return [][]byte{data} }
-
 // A server that drops, doubles and damages every so many requests, over real sockets: the report counts just these.
 func TestBenchCountsWhatAServerDoes(t *testing.T) {
 	for name, c := range map[string]struct {

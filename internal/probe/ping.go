@@ -161,7 +161,6 @@ type pinging struct {
 	due    time.Time // when the next request is to leave
 	done   int       // requests that have left, or failed to
 	heard  time.Time // when something last came
-	opened uint64    // handles, where each request has its own
 }
 
 // own tells whether each request has a port of its own.
