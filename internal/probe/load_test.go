@@ -290,12 +290,14 @@ func TestTimeIsCheckedAgainstTheClock(t *testing.T) {
 		served  time.Time
 		right   bool
 	}{
-		{at(0), at(0.1), rollover, true},
-		{at(0), at(0.1), rollover.Add(time.Second), false},
+		{at(0.1), at(0.2), rollover, true},
+		{at(0.1), at(0.2), rollover.Add(time.Second), false},
+		{at(2), at(2.1), rollover.Add(time.Second), true}, // it says what the clock was at the last tick
+		{at(2.02), at(2.1), rollover.Add(time.Second), false},
 		{at(0.95), at(1.05), rollover, true},
 		{at(0.95), at(1.05), rollover.Add(time.Second), true},
 		{at(0.95), at(1.05), rollover.Add(-time.Second), false},
-		{at(3), at(4), begin, false},
+		{at(3.1), at(4), begin, false},
 		{at(4.9), at(5.1), rollover.Add(4 * time.Second), true}, // it jumps back in between
 		{at(4.9), at(5.1), begin.Add(5*time.Second - 24*time.Hour), true},
 		{at(4.9), at(5.1), begin, false},
