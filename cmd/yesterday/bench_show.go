@@ -72,8 +72,8 @@ func (s *benchShower) trial(t probe.Trial) {
 		verdict = "too much"
 	}
 	r := t.Report
-	if len(r.Limits) > 0 {
-		verdict = "too much for the generator: " + limitNames(r.Limits)
+	if !t.Good && len(t.Limits) > 0 {
+		verdict = "too much for the generator: " + limitNames(t.Limits)
 	}
 	fmt.Fprintf(s.e.stdout, "%12s a second   %s %% lost   p99 %s   %s\n", thousands(uint64(t.Rate)), percent(r.Lost+r.Late, r.Sent),
 		roundTrip(r.Latency.P99), verdict)

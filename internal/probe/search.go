@@ -1,6 +1,9 @@
 package probe
 
-import "context"
+import (
+	"context"
+	"slices"
+)
 
 const (
 	// MaxLost is the share of requests that a Search lets be lost or late.
@@ -20,6 +23,7 @@ type Trial struct {
 	Rate   int
 	Good   bool // at most MaxLost of the requests were lost or late, and all left as they were due
 	Report BenchReport
+	Limits []Limit // why it is not good, where it is the generator's fault alone
 }
 
 // A SearchReport is what a Search has found.
@@ -54,7 +58,7 @@ func (b *Bench) Search(ctx context.Context, after func(Trial)) (SearchReport, er
 		if err == nil {
 			err = ctx.Err()
 		}
-		t := Trial{rate, good(&r), r}
+		t := Trial{Rate: rate, Good: good(&r), Report: r, Limits: blame(&r)}
 		if err == nil && after != nil {
 			after(t)
 		}
@@ -64,9 +68,19 @@ func (b *Bench) Search(ctx context.Context, after func(Trial)) (SearchReport, er
 
 // good tells whether a run held its rate and its replies came.
 func good(r *BenchReport) bool {
-	missed := r.Lost + r.Late + r.Wrong
-	return r.Sent > 0 && float64(missed) <= MaxLost*float64(r.Sent) && len(r.Limits) == 0 &&
-		float64(r.Sent) >= sendsAtLeast*float64(r.Sent+r.Unsent)
+	return r.Sent > 0 && replied(r) && len(r.Limits) == 0 && float64(r.Sent) >= sendsAtLeast*float64(r.Sent+r.Unsent)
+}
+
+// replied tells whether enough replies came.
+func replied(r *BenchReport) bool { return float64(r.Lost+r.Late+r.Wrong) <= MaxLost*float64(r.Sent) }
+
+// blame is what the generator fell short in, unless replies did not come of what it has sent and read all the same: then the
+// server could not bear so much either.
+func blame(r *BenchReport) []Limit {
+	if replied(r) || slices.Contains(r.Limits, LimitOverflow) {
+		return r.Limits
+	}
+	return nil
 }
 
 // search runs trials from start on.
@@ -82,7 +96,7 @@ func search(start int, run func(rate int) (Trial, error)) (SearchReport, error) 
 		if t.Good {
 			low, r.Rate = rate, rate
 		} else {
-			high, r.Limits = rate, t.Report.Limits
+			high, r.Limits = rate, t.Limits
 		}
 		switch {
 		case high == 0 && low == MaxRate:

@@ -50,6 +50,25 @@ func TestSearchEndsWhereNothingIsGood(t *testing.T) {
 	}
 }
 
+// Where the server lost too much, it is not for the generator that a run is not good, whatever that fell short in.
+func TestWhoIsToBlame(t *testing.T) {
+	behind, overflow := []Limit{LimitBehind}, []Limit{LimitBehind, LimitOverflow}
+	for name, c := range map[string]struct {
+		report BenchReport
+		want   int
+	}{
+		"good":                      {BenchReport{Sent: 1000}, 0},
+		"behind, all answered":      {BenchReport{Sent: 1000, Limits: behind}, 1},
+		"behind, and lost":          {BenchReport{Sent: 1000, Lost: 20, Limits: behind}, 0},
+		"lost in our own socket":    {BenchReport{Sent: 1000, Lost: 20, Overflow: 20, Limits: overflow}, 2},
+		"lost, and it was not slow": {BenchReport{Sent: 1000, Lost: 20}, 0},
+	} {
+		if got := blame(&c.report); len(got) != c.want {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+}
+
 func TestGoodRun(t *testing.T) {
 	for name, c := range map[string]struct {
 		report BenchReport
