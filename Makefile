@@ -35,9 +35,9 @@ lint: ## staticcheck
 	$(STATICCHECK) ./...
 	cd integration && $(STATICCHECK) ./...
 
-unit: ## unit tests, with the race detector; the engine's plain loop too, which other systems have
+unit: ## unit tests, with the race detector; the plain loops too, which other systems have
 	$(GO) test -race $(TESTFLAGS) ./...
-	$(GO) test -race -tags yesterday_portable $(TESTFLAGS) ./udp
+	$(GO) test -race -tags yesterday_portable $(TESTFLAGS) ./udp ./internal/probe
 
 fuzz: ## each fuzz target for FUZZTIME (3s)
 	GO="$(GO)" tools/fuzz $(FUZZTIME)

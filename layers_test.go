@@ -26,6 +26,7 @@ var layers = []string{
 	"ask",
 	"timetest",
 	"internal/config",
+	"internal/probe",
 	"cmd/yesterday",
 }
 

@@ -146,6 +146,16 @@ type Resolver interface {
 // wellKnown is for systems that have no table of services, as small containers have none.
 var wellKnown = map[string]uint16{"echo": 7, "daytime": 13, "time": 37, "ntp": 123}
 
+// Resolve finds the addresses that addr, a text as [ParseTarget] reads it, stands for, in the order in which they are to be
+// asked for kind, each once. A port that addr does not name is that of yesterday serve. It looks at Resolver and Transport alone.
+func (c *Client) Resolve(ctx context.Context, addr string, kind service.Kind) ([]netip.AddrPort, error) {
+	target, err := ParseTarget(addr)
+	if err != nil {
+		return nil, err
+	}
+	return c.resolve(ctx, target, kind)
+}
+
 // resolve finds the addresses that target stands for, in the order in which to ask them, each once.
 func (c *Client) resolve(ctx context.Context, target Target, kind service.Kind) ([]netip.AddrPort, error) {
 	resolver := c.Resolver

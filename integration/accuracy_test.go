@@ -85,7 +85,7 @@ func warmUp(b *testing.B, name string, conn *stampedConn) {
 
 // startChronyd starts chronyd as a server of the host's own clock, which it leaves alone (-x; and it has not the right to set
 // it). It answers on the loopback of the namespace, and takes no commands.
-func startChronyd(b *testing.B, ns *netns) netip.AddrPort {
+func startChronyd(b testing.TB, ns *netns) netip.AddrPort {
 	b.Helper()
 	path, err := (&realClient{binary: ".peers/chrony/usr/sbin/chronyd", debian: "chrony"}).path()
 	if err != nil {

@@ -151,26 +151,7 @@ func (c *askCmd) client(e *env) (*ask.Client, service.Kind, error) {
 
 // kind is the service asked for: what --service says, or what the target's port names.
 func (c *askCmd) kind() (service.Kind, error) {
-	target, err := ask.ParseTarget(c.Server)
-	if err != nil {
-		return 0, c.explain(err, service.Time)
-	}
-	named, isNamed := target.Service()
-	if c.Service == "" {
-		return named, nil
-	}
-	if _, err := oneOf("--service", c.Service, kindNames()...); err != nil {
-		return 0, err
-	}
-	kind, err := service.ParseKind(c.Service)
-	if err != nil {
-		return 0, usageError{err}
-	}
-	if isNamed && kind != named {
-		return 0, usagef("--service %v: but %v names %v; want one of them, or the port by its number, %d", kind, target, named,
-			named.WellKnownPort())
-	}
-	return kind, nil
+	return serviceOf(c.Server, c.Service, service.Time, service.Kinds()...)
 }
 
 // explain tells bad use from failure, and adds what to do.

@@ -30,6 +30,8 @@ const (
 type commandLine struct {
 	Serve   serveCmd         `cmd:"" help:"Serve time, daytime, echo and NTP by a clock of your choice (default: yesterday's)."`
 	Ask     askCmd           `cmd:"" help:"Ask a server what time it is there."`
+	Ping    pingCmd          `cmd:"" help:"Measure round trips to a server, one by one."`
+	Bench   benchCmd         `cmd:"" help:"Measure what a server does under load."`
 	Clock   clockCmd         `cmd:"" help:"Show what a clock text reads, now and later, without any server."`
 	Config  configCmd        `cmd:"" help:"Check a configuration file, or show the settings in force."`
 	Version kong.VersionFlag `help:"Print the version and exit." env:"-"`

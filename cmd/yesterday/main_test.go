@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"regexp"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -20,8 +21,8 @@ func TestMain(m *testing.M) {
 
 // TestScripts runs testdata/script. Besides testscript's own commands there are:
 //
-//	server ARGS…       starts "yesterday serve ARGS…", waits until it serves, and sets $ECHO, $DAYTIME and $TIME to the
-//	                   addresses it has bound (port 0 is a good choice)
+//	server ARGS…       starts "yesterday serve ARGS…", waits until it serves, and sets $ECHO, $DAYTIME, $TIME and $NTP to
+//	                   the addresses it has bound (port 0 is a good choice), and $PID
 //	signal NAME        sends the server SIGUSR1, SIGHUP, SIGTERM or SIGINT
 //	await FILE REGEXP  waits until the server's output holds a line; FILE is server.out or server.err
 //	stopped CODE       waits for the server's end
@@ -77,6 +78,7 @@ func startServer(ts *testscript.TestScript, neg bool, args []string) {
 			s.cmd.Wait()
 		}
 	})
+	ts.Setenv("PID", strconv.Itoa(s.cmd.Process.Pid))
 	await(ts, false, []string{"server.out", "(?m)^(serving|.*\"msg\":\"serving\")"})
 	text := ts.ReadFile("server.out")
 	for line := range strings.Lines(text) {

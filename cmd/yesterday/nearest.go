@@ -6,7 +6,6 @@ import (
 	"strings"
 
 	"github.com/yesterday-time/yesterday/internal/nearest"
-	"github.com/yesterday-time/yesterday/service"
 )
 
 // didYouMean returns a hint at the word nearest to the one seen, or nothing where none is near.
@@ -25,12 +24,4 @@ func oneOf(flag, value string, words ...string) (string, error) {
 		return "", usagef("%s %q: want %s%s", flag, value, want, didYouMean(value, words...))
 	}
 	return value, nil
-}
-
-func kindNames() []string {
-	var names []string
-	for _, k := range service.Kinds() {
-		names = append(names, k.String())
-	}
-	return names
 }

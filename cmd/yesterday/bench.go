@@ -1,0 +1,257 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"runtime"
+	"strings"
+	"time"
+
+	"github.com/yesterday-time/yesterday/ask"
+	"github.com/yesterday-time/yesterday/clock"
+	"github.com/yesterday-time/yesterday/guard"
+	"github.com/yesterday-time/yesterday/internal/config"
+	"github.com/yesterday-time/yesterday/internal/probe"
+	"github.com/yesterday-time/yesterday/service"
+)
+
+type benchCmd struct {
+	Server   string        `arg:"" optional:"" name:"host[:port|:service]" help:"Whom to load, as with yesterday ask (default: localhost, on the port that yesterday serve has: 12315 for echo)."`
+	Service  string        `placeholder:"NAME" help:"echo, time or ntp (default: what :SERVICE names, or echo)."`
+	Duration time.Duration `placeholder:"TIME" help:"How long requests are sent, at most 1h; with --search in each run (default: 10s, with --search 2s)."`
+	Rate     int           `placeholder:"N" help:"Requests a second, each at its due time; with --search where to begin (default: 1000)."`
+	Max      bool          `help:"Instead of a rate: as many as are answered, with --window requests under way at any time."`
+	Window   int           `default:"64" placeholder:"N" help:"Requests under way with --max (default: 64)."`
+	Search   bool          `help:"Look for the highest rate at which at most 0.1 % are lost or late: double it, then halve the interval, 24 runs at most."`
+	Sockets  int           `default:"1" placeholder:"N" help:"Source ports (default: 1)."`
+	Sources  string        `placeholder:"LIST" help:"Source addresses of this host: a prefix, all of which is used (127.1.0.0/22), a range (10.0.0.1-10.0.0.200), addresses separated by commas, or a number of them on loopback, from 127.1.0.1 on (default: what the system chooses)."`
+	Size     *int          `placeholder:"N" help:"Bytes to send: of an echo 16 to 8192 (default: echo 56, time 0; ntp's are 48)."`
+	Timeout  time.Duration `default:"1s" placeholder:"TIME" help:"How long a reply may take, at most 10s; one that takes longer is late (default: 1s)."`
+	Clock    *config.Text  `type:"clocktext" placeholder:"TEXT" help:"Check the replies of time against this clock, as serve prints it (default: any 4 bytes will do). On another host it may be a second off."`
+	PID      int           `name:"pid" placeholder:"N" help:"The server's process on this host: replies per second of its CPU time (Linux)."`
+	Allowed  bool          `name:"i-may-load-this-host" help:"Load a host with a public address."`
+	JSON     bool          `name:"json" help:"Print one JSON object."`
+}
+
+// Help is what --help says below the usage.
+func (*benchCmd) Help() string {
+	return `Examples:
+  yesterday bench --rate 50000 --service ntp       yesterday serve on this machine
+  yesterday bench --max --window 1 --duration 5s   one request under way: how quick is an answer?
+  yesterday bench --search --sources 127.1.0.0/22 --pid $(pidof yesterday)
+
+A request of a --rate is due at its time and leaves then, however the server fares; its latency counts from the due time, so
+that what waits behind a stall is slow too. With --max it counts from when the request was handed to the system. It ends
+at the kernel's stamp on the reply, where there is one. One thread does all, in batches; where it, and not the server, was
+the bottleneck, the report says so (limits): behind (of the requests 1 % left more than 1ms late, or never), held (with --max:
+requests and replies spent at least half of their round trips in its hands), overflow (replies found its socket full).
+
+Each reply is matched to its request and checked: an echo by a sequence number in it and by all of its bytes, ntp by its
+origin. A reply of time says nothing of its request, so replies are matched in their order on each lane, a pair of a
+source port and a source address. That is exact while no lane has two requests under way; else a loss shifts the latencies
+behind it: let there be more lanes (--sockets, --sources) than requests under way.
+
+The server is asked once beforehand: there is no load on what does not answer.
+
+Exit code: 0 if replies came and none was wrong, 1 if not, 2 for bad use.
+
+With --json the keys are: service, server, loop (open or closed), rate (asked; 0: closed), window (of a closed loop, else 0),
+sockets, sources, size, timeout_seconds, sent, answered, late (no reply within the time-out, but one after it), lost (none
+came), pending (cut short), doubled (further good replies), wrong, stray (datagrams from elsewhere, or far too old), refused,
+unsent (requests that never left), lost_ratio (lost and late by sent), seconds (all of the run), sending_seconds, sent_per_second,
+answered_per_second, latency and send_lag (after the due time): each with min_us, median_us, p90_us, p99_us, p999_us, max_us,
+mean_us; sent_behind (by more than 1ms), generator_busy (the share of the time in which it had something to do), generator_held (of a
+closed loop, the share of the round trips in its hands), generator_cpu_seconds, generator_overflow, limits (a list of behind,
+held, overflow; empty: the figures are the server's); with --pid server_cpu_seconds and answered_per_cpu_second.
+With --search these are of the best run, whose rate is the result, and there are also search_rate (0: no run was good),
+search_limits (why the runs above it failed, if for the generator) and runs: of each rate, good, sent, lost_ratio,
+answered_per_second, limits.`
+}
+
+// Run loads the server and prints what it bore.
+func (c *benchCmd) Run(e *env) error {
+	b, err := c.bench(e)
+	if err != nil {
+		return err
+	}
+	if err := c.find(e, b); err != nil {
+		return err
+	}
+	s := benchShower{e: e, bench: b, asJSON: c.JSON}
+	s.begin(c.Search)
+	b.Progress = s.progress()
+	var report probe.BenchReport
+	var search *probe.SearchReport
+	if c.Search {
+		var found probe.SearchReport
+		found, err = b.Search(e.ctx, s.trial)
+		if err != nil && (e.ctx.Err() == nil || len(found.Trials) == 0) {
+			return err
+		}
+		search = &found
+		best, ok := found.Best()
+		if !ok {
+			best = found.Trials[0].Report // what it was like where it began
+		}
+		report, b.Rate = best, found.Rate
+	} else if report, err = b.Run(e.ctx); err != nil {
+		return err
+	}
+	if err := s.end(report, search); err != nil {
+		return err
+	}
+	switch {
+	case report.Wrong > 0:
+		return fmt.Errorf("wrong replies from %v: %s", b.Server, thousands(report.Wrong))
+	case report.Answered+report.Late == 0:
+		return fmt.Errorf("no good reply for %v/udp from %v", b.Service, b.Server)
+	case search != nil && search.Rate == 0:
+		return fmt.Errorf("more than %g %% were lost at the rate it began with; begin lower with --rate", 100*probe.MaxLost)
+	}
+	return nil
+}
+
+// bench makes the Bench that the flags describe, but for its server.
+func (c *benchCmd) bench(e *env) (*probe.Bench, error) {
+	kind, err := serviceOf(c.Server, c.Service, service.Echo, service.Echo, service.Time, service.NTP)
+	if err != nil {
+		return nil, err
+	}
+	b := &probe.Bench{
+		Service: kind, Rate: c.Rate, Window: c.Window, Duration: c.Duration, Timeout: c.Timeout, Sockets: c.Sockets, Process: c.PID,
+	}
+	if b.Size, err = sizeFor(kind, c.Size, probe.MaxSize); err != nil {
+		return nil, err
+	}
+	if b.Duration == 0 {
+		b.Duration = 10 * time.Second
+		if c.Search {
+			b.Duration = 2 * time.Second
+		}
+	}
+	if b.Rate == 0 && !c.Max {
+		b.Rate = 1000
+	}
+	switch {
+	case c.Max && c.Rate != 0:
+		return nil, usagef("--max and --rate %d: want one of them", c.Rate)
+	case c.Max && c.Search:
+		return nil, usagef("--max and --search: want one of them")
+	case c.Rate < 0 || c.Rate > probe.MaxRate:
+		return nil, usagef("--rate %d: want 1 to %d requests a second", c.Rate, probe.MaxRate)
+	case c.Window < 1 || c.Window > probe.MaxWindow:
+		return nil, usagef("--window %d: want 1 to %d", c.Window, probe.MaxWindow)
+	case b.Duration < 0 || b.Duration > probe.MaxDuration:
+		return nil, usagef("--duration %v: want more than 0 and at most %v", c.Duration, probe.MaxDuration)
+	case c.Timeout <= 0 || c.Timeout > probe.MaxTimeout:
+		return nil, usagef("--timeout %v: want more than 0 and at most %v", c.Timeout, probe.MaxTimeout)
+	case c.Sockets < 1 || c.Sockets > probe.MaxSockets:
+		return nil, usagef("--sockets %d: want 1 to %d", c.Sockets, probe.MaxSockets)
+	case c.PID < 0:
+		return nil, usagef("--pid %d: want a process of this host", c.PID)
+	case c.PID > 0 && runtime.GOOS != "linux":
+		return nil, usagef("--pid %d: the CPU time of a process can be read on Linux alone", c.PID)
+	}
+	if c.Sources != "" {
+		if b.Sources, err = probe.ParseSources(c.Sources); err != nil {
+			return nil, usagef("--sources: %w", err)
+		}
+	}
+	if c.Clock != nil {
+		recipe, err := clock.Parse(string(*c.Clock))
+		if err != nil {
+			return nil, usagef("--clock: %s", strings.TrimPrefix(err.Error(), "clock: "))
+		}
+		if kind != service.Time {
+			return nil, usagef("--clock: only time's replies are checked against a clock, and %v is asked for", kind)
+		}
+		started := recipe.Start(e.now())
+		if _, anchored := recipe.Anchor(); !anchored && strings.Contains(started.String(), " at ") {
+			return nil, usagef("--clock: what that clock reads depends on when the server started: want it with its at, as serve prints it, such as %q",
+				started.String())
+		}
+		b.Clock = started
+	}
+	return b, nil
+}
+
+// find finds the server, and asks it once.
+func (c *benchCmd) find(e *env, b *probe.Bench) error {
+	servers, err := resolve(e.ctx, c.Server, b.Service)
+	if err != nil {
+		return err
+	}
+	if len(b.Sources) > 0 {
+		servers = ofFamily(servers, b.Sources[0].Is4())
+		if len(servers) == 0 {
+			return usagef("--sources %s: not of the same family as the server's addresses", c.Sources)
+		}
+		for _, s := range b.Sources {
+			if s.Is4() != b.Sources[0].Is4() {
+				return usagef("--sources %s: IPv4 and IPv6, want one of them", c.Sources)
+			}
+		}
+	}
+	if !c.Allowed {
+		if err := mayLoad(servers); err != nil {
+			return err
+		}
+	}
+	for i, server := range servers {
+		if err = answers(e.ctx, b.Service, server); err == nil {
+			b.Server = server
+			return nil
+		}
+		if i == len(servers)-1 || e.ctx.Err() != nil {
+			break
+		}
+	}
+	return targetError(err)
+}
+
+// ofFamily keeps the servers of IPv4, or of IPv6.
+func ofFamily(servers []netip.AddrPort, v4 bool) (kept []netip.AddrPort) {
+	for _, s := range servers {
+		if s.Addr().Is4() == v4 {
+			kept = append(kept, s)
+		}
+	}
+	return kept
+}
+
+// mayLoad refuses public addresses: whoever loads a stranger's host by a slip of the finger attacks it.
+func mayLoad(servers []netip.AddrPort) error {
+	private, err := guard.ParseAllow("private")
+	if err != nil {
+		return err
+	}
+	host := new(guard.Host)
+	if err := host.Refresh(); err != nil {
+		return err
+	}
+	for _, s := range servers {
+		if !private.Has(s.Addr(), host) {
+			return usagef("%v is a public address: a bench is an attack on a host that did not ask for it; if you may, say --i-may-load-this-host", s.Addr())
+		}
+	}
+	return nil
+}
+
+// answers asks a server once, or some times where nothing comes.
+func answers(ctx context.Context, kind service.Kind, server netip.AddrPort) (err error) {
+	client := ask.Client{Timeout: 200 * time.Millisecond, Tries: 5} // 6 seconds in all
+	switch kind {
+	case service.Echo:
+		_, err = client.Echo(ctx, server.String(), []byte("is anybody there?"))
+	case service.NTP:
+		_, err = client.NTP(ctx, server.String())
+	default:
+		_, err = client.Time(ctx, server.String())
+	}
+	if bad, ok := errors.AsType[*ask.BadReplyError](err); ok {
+		return fmt.Errorf("%w: that is no server of %v", bad, kind)
+	}
+	return err
+}

@@ -1,0 +1,235 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	"github.com/yesterday-time/yesterday/internal/probe"
+)
+
+// A benchShower prints what bench measures.
+type benchShower struct {
+	e      *env
+	bench  *probe.Bench
+	asJSON bool
+	wrote  bool // a progress line stands at the terminal
+}
+
+// begin tells what is about to be done.
+func (s *benchShower) begin(search bool) {
+	if s.asJSON {
+		return
+	}
+	b := s.bench
+	what := fmt.Sprintf("%s a second", thousands(uint64(b.Rate)))
+	switch {
+	case search:
+		what = fmt.Sprintf("looking for the highest rate at which at most %g %% are lost,", 100*probe.MaxLost)
+	case b.Rate == 0:
+		what = fmt.Sprintf("as many as are answered, %s under way,", thousands(uint64(b.Window)))
+	}
+	from := plural(b.Sockets, "port")
+	if n := len(b.Sources); n > 1 {
+		from += fmt.Sprintf(" of each of %s addresses", thousands(uint64(n)))
+	}
+	fmt.Fprintf(s.e.stdout, "BENCH %v %v: %s for %v, %s, from %s\n", b.Service, b.Server, what, b.Duration, plural(b.Size, "byte"), from)
+}
+
+// progress is what draws the progress line, nil where nobody would see it.
+func (s *benchShower) progress() func(probe.Progress) {
+	if s.asJSON || !s.e.tty {
+		return nil
+	}
+	var last probe.Progress
+	return func(p probe.Progress) {
+		if p.Elapsed < last.Elapsed {
+			last = probe.Progress{} // another run
+		}
+		seconds := (p.Elapsed - last.Elapsed).Seconds()
+		fmt.Fprintf(s.e.stdout, "\r%5.1fs   %s sent   %s answered   %s a second \x1b[K", p.Elapsed.Seconds(), thousands(p.Sent), thousands(p.Answered),
+			thousands(uint64(float64(p.Answered-last.Answered)/seconds)))
+		s.wrote, last = true, p
+	}
+}
+
+// clear takes the progress line away.
+func (s *benchShower) clear() {
+	if s.wrote {
+		fmt.Fprint(s.e.stdout, "\r\x1b[K")
+		s.wrote = false
+	}
+}
+
+// trial tells of one run of a search.
+func (s *benchShower) trial(t probe.Trial) {
+	if s.asJSON {
+		return
+	}
+	s.clear()
+	verdict := "good"
+	if !t.Good {
+		verdict = "too much"
+	}
+	r := t.Report
+	if !t.Good && len(t.Limits) > 0 {
+		verdict = "too much for the generator: " + limitNames(t.Limits)
+	}
+	fmt.Fprintf(s.e.stdout, "%12s a second   %s %% lost   p99 %s   %s\n", thousands(uint64(t.Rate)), percent(r.Lost+r.Late, r.Sent),
+		roundTrip(r.Latency.P99), verdict)
+}
+
+// end prints the report.
+func (s *benchShower) end(r probe.BenchReport, search *probe.SearchReport) error {
+	s.clear()
+	if s.asJSON {
+		return json.NewEncoder(s.e.stdout).Encode(s.json(r, search))
+	}
+	var b strings.Builder
+	line := func(name, format string, args ...any) {
+		fmt.Fprintf(&b, "%-10s %s\n", name, fmt.Sprintf(format, args...))
+	}
+	if search != nil {
+		line("found", "%s a second in %s", thousands(uint64(search.Rate)), plural(len(search.Trials), "run"))
+	}
+	line("sent", "%s, %s a second", thousands(r.Sent), thousands(uint64(r.SendRate)))
+	line("answered", "%s, %s a second", thousands(r.Answered), thousands(uint64(r.ReplyRate)))
+	line("lost", "%s (%s %%)", thousands(r.Lost), percent(r.Lost, r.Sent))
+	line("late", "%s, doubled %s, wrong %s", thousands(r.Late), thousands(r.Doubled), thousands(r.Wrong))
+	for _, n := range []struct {
+		name  string
+		count uint64
+	}{{"pending", r.Pending}, {"refused", r.Refused}, {"not sent", r.Unsent}, {"stray", r.Stray}} {
+		if n.count > 0 {
+			line(n.name, "%s", thousands(n.count))
+		}
+	}
+	if l := r.Latency; l.Count > 0 {
+		since := "due"
+		if s.bench.Rate == 0 {
+			since = "sent"
+		}
+		line("latency", "p50 %s  p90 %s  p99 %s  p99.9 %s  max %s, from when it was %s", roundTrip(l.Median), roundTrip(l.P90), roundTrip(l.P99),
+			roundTrip(l.P99point9), roundTrip(l.Max), since)
+	}
+	generator := fmt.Sprintf("busy %.0f %%", 100*r.Busy)
+	if r.Lag.Count > 0 {
+		generator += fmt.Sprintf(", sent p50 %s  p99 %s  max %s after the due time", roundTrip(r.Lag.Median), roundTrip(r.Lag.P99), roundTrip(r.Lag.Max))
+	}
+	if s.bench.Rate == 0 {
+		generator += fmt.Sprintf(", held requests and replies for %.0f %% of their way", 100*r.Held)
+	}
+	line("generator", "%s", generator)
+	if s.bench.Process != 0 {
+		line("server", "%s replies a second of its CPU, of which it took %v", thousands(uint64(r.PerCPU)), r.CPU)
+	}
+	limits := r.Limits
+	if search != nil {
+		limits = search.Limits
+	}
+	if len(limits) > 0 {
+		line("NOTE", "the generator was the bottleneck, not the server: %s", limitNames(limits))
+	}
+	_, err := fmt.Fprint(s.e.stdout, b.String())
+	return err
+}
+
+// limitNames tells in what way the generator was the bottleneck.
+func limitNames(limits []probe.Limit) string {
+	texts := map[probe.Limit]string{
+		probe.LimitBehind: "it sent behind the due times", probe.LimitHeld: "requests and replies waited for it more than for the server",
+		probe.LimitOverflow: "replies found its socket full",
+	}
+	var names []string
+	for _, l := range limits {
+		names = append(names, texts[l])
+	}
+	return strings.Join(names, ", ")
+}
+
+// A benchJSON is what --json prints; benchCmd.Help tells what each key means.
+type benchJSON struct {
+	Service        string      `json:"service"`
+	Server         string      `json:"server"`
+	Loop           string      `json:"loop"`
+	Rate           int         `json:"rate"`
+	Window         int         `json:"window"`
+	Sockets        int         `json:"sockets"`
+	Sources        int         `json:"sources"`
+	Size           int         `json:"size"`
+	Timeout        float64     `json:"timeout_seconds"`
+	Sent           uint64      `json:"sent"`
+	Answered       uint64      `json:"answered"`
+	Late           uint64      `json:"late"`
+	Lost           uint64      `json:"lost"`
+	Pending        uint64      `json:"pending"`
+	Doubled        uint64      `json:"doubled"`
+	Wrong          uint64      `json:"wrong"`
+	Stray          uint64      `json:"stray"`
+	Refused        uint64      `json:"refused"`
+	Unsent         uint64      `json:"unsent"`
+	LostRatio      float64     `json:"lost_ratio"`
+	Seconds        float64     `json:"seconds"`
+	SendingSeconds float64     `json:"sending_seconds"`
+	SentPerSecond  float64     `json:"sent_per_second"`
+	AnsweredPer    float64     `json:"answered_per_second"`
+	Latency        latencyJSON `json:"latency"`
+	SendLag        latencyJSON `json:"send_lag"`
+	SentBehind     uint64      `json:"sent_behind"`
+	GeneratorBusy  float64     `json:"generator_busy"`
+	GeneratorHeld  float64     `json:"generator_held"`
+	GeneratorCPU   float64     `json:"generator_cpu_seconds"`
+	Overflow       uint64      `json:"generator_overflow"`
+	Limits         []string    `json:"limits"`
+	ServerCPU      *float64    `json:"server_cpu_seconds,omitempty"`
+	AnsweredPerCPU *float64    `json:"answered_per_cpu_second,omitempty"`
+	SearchRate     *int        `json:"search_rate,omitempty"`
+	SearchLimits   []string    `json:"search_limits,omitempty"`
+	Runs           []runJSON   `json:"runs,omitempty"`
+}
+
+// A runJSON is one run of a search.
+type runJSON struct {
+	Rate        int      `json:"rate"`
+	Good        bool     `json:"good"`
+	Sent        uint64   `json:"sent"`
+	LostRatio   float64  `json:"lost_ratio"`
+	AnsweredPer float64  `json:"answered_per_second"`
+	Limits      []string `json:"limits"`
+}
+
+func (s *benchShower) json(r probe.BenchReport, search *probe.SearchReport) benchJSON {
+	b := s.bench
+	v := benchJSON{
+		Service: b.Service.String(), Server: b.Server.String(), Loop: "open", Rate: b.Rate, Sockets: b.Sockets,
+		Sources: max(len(b.Sources), 1), Size: b.Size, Timeout: b.Timeout.Seconds(), Sent: r.Sent, Answered: r.Answered, Late: r.Late,
+		Lost: r.Lost, Pending: r.Pending, Doubled: r.Doubled, Wrong: r.Wrong, Stray: r.Stray, Refused: r.Refused, Unsent: r.Unsent,
+		LostRatio: ratio(r.Lost+r.Late, r.Sent), Seconds: r.Took.Seconds(), SendingSeconds: r.Sending.Seconds(),
+		SentPerSecond: r.SendRate, AnsweredPer: r.ReplyRate, Latency: latencies(r.Latency), SendLag: latencies(r.Lag),
+		SentBehind: r.Behind, GeneratorBusy: r.Busy, GeneratorHeld: r.Held, GeneratorCPU: r.Generator.Seconds(), Overflow: r.Overflow, Limits: limitWords(r.Limits),
+	}
+	if b.Rate == 0 && search == nil {
+		v.Loop, v.Window = "closed", b.Window
+	}
+	if b.Process != 0 {
+		cpu := r.CPU.Seconds()
+		v.ServerCPU, v.AnsweredPerCPU = &cpu, &r.PerCPU
+	}
+	if search != nil {
+		v.SearchRate, v.SearchLimits = &search.Rate, limitWords(search.Limits)
+		for _, t := range search.Trials {
+			v.Runs = append(v.Runs, runJSON{
+				t.Rate, t.Good, t.Report.Sent, ratio(t.Report.Lost+t.Report.Late, t.Report.Sent), t.Report.ReplyRate, limitWords(t.Report.Limits),
+			})
+		}
+	}
+	return v
+}
+
+func limitWords(limits []probe.Limit) []string {
+	words := []string{}
+	for _, l := range limits {
+		words = append(words, l.String())
+	}
+	return words
+}

@@ -1,0 +1,181 @@
+//go:build !yesterday_portable
+
+package probe
+
+import (
+	"net"
+	"net/netip"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/yesterday-time/yesterday/service"
+)
+
+// still is a generator whose loop does not run, so that a test can turn it, and the server's socket.
+func still(t *testing.T, kind service.Kind, address string, sockets, sources int) (*generator, *net.UDPConn) {
+	t.Helper()
+	conn, err := net.ListenPacket("udp", address)
+	if err != nil {
+		t.Skipf("no %s here: %v", address, err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	b := &Bench{
+		Service: kind, Server: conn.LocalAddr().(*net.UDPAddr).AddrPort(), Window: 8, Duration: time.Hour, Timeout: time.Second, Size: 32, Sockets: sockets,
+	}
+	if sources > 0 {
+		b.Sources, _ = appendRange(nil, netip.MustParseAddr("127.1.0.1"), sources)
+	}
+	l := newLoad(b)
+	g, err := newGenerator(b, l)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(g.close)
+	l.epoch = time.Now()
+	return g, conn.(*net.UDPConn)
+}
+
+func (g *generator) turnNow(t *testing.T) bool {
+	clock := time.Now()
+	did, err := g.turn(int64(clock.Sub(g.load.epoch)), clock.UnixNano())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return did
+}
+
+func TestGeneratorAllocatesNothing(t *testing.T) {
+	for name, c := range map[string]struct {
+		kind             service.Kind
+		address          string
+		sockets, sources int
+	}{
+		"echo":    {service.Echo, "127.0.0.1:0", 1, 0},
+		"sources": {service.Echo, "127.0.0.1:0", 3, 50},
+		"IPv6":    {service.NTP, "[::1]:0", 2, 0},
+		"time":    {service.Time, "127.0.0.1:0", 2, 50},
+	} {
+		t.Run(name, func(t *testing.T) {
+			g, server := still(t, c.kind, c.address, c.sockets, c.sources)
+			request, reply := make([]byte, 64), make([]byte, 0, 64)
+			served := uint64(0)
+			round := func() {
+				for got := g.load.matcher.counts[answered]; g.load.matcher.counts[answered] == got; {
+					g.turnNow(t)
+					for ; served < g.load.matcher.sent; served++ {
+						n, from, err := server.ReadFromUDPAddrPort(request)
+						if err != nil {
+							t.Fatal(err)
+						}
+						switch reply = append(reply[:0], request[:n]...); c.kind {
+						case service.NTP:
+							reply[0] = 4<<3 | 4
+							copy(reply[24:], request[40:48])
+						case service.Time:
+							reply = append(reply[:0], 1, 2, 3, 4)
+						}
+						if _, err := server.WriteToUDPAddrPort(reply, from); err != nil {
+							t.Fatal(err)
+						}
+					}
+				}
+			}
+			if n := testing.AllocsPerRun(300, round); n != 0 {
+				t.Errorf("%v allocations a turn", n)
+			}
+			if g.load.matcher.counts[answered] < 300 || g.load.wrong != 0 || g.stray != 0 {
+				t.Errorf("%d answered, %d wrong, %d strays", g.load.matcher.counts[answered], g.load.wrong, g.stray)
+			}
+		})
+	}
+}
+
+// Requests leave from each address and each port in turn, and their replies find the lane.
+func TestGeneratorUsesAllLanes(t *testing.T) {
+	g, server := still(t, service.Time, "127.0.0.1:0", 3, 20)
+	seen := make(map[netip.AddrPort]int)
+	buf := make([]byte, 64)
+	for g.load.matcher.counts[answered] < 600 {
+		sent := g.load.matcher.sent
+		g.turnNow(t)
+		for range g.load.matcher.sent - sent {
+			_, from, err := server.ReadFromUDPAddrPort(buf)
+			if err != nil {
+				t.Fatal(err)
+			}
+			seen[from]++
+			server.WriteToUDPAddrPort([]byte{1, 2, 3, 4}, from)
+		}
+	}
+	if len(seen) != 60 {
+		t.Errorf("asked from %d lanes, want 3 ports of 20 addresses", len(seen))
+	}
+	ports := make(map[uint16]bool)
+	for from := range seen {
+		ports[from.Port()] = true
+		if !netip.MustParsePrefix("127.1.0.0/24").Contains(from.Addr()) {
+			t.Errorf("asked from %v", from)
+		}
+	}
+	if len(ports) != 3 || g.load.matcher.counts[doubled] != 0 || g.stray != 0 {
+		t.Errorf("%d ports, %d doubled, %d strays", len(ports), g.load.matcher.counts[doubled], g.stray)
+	}
+}
+
+// What somebody else sends to an unconnected socket is no reply.
+func TestGeneratorPassesOverStrays(t *testing.T) {
+	g, _ := still(t, service.Echo, "127.0.0.1:0", 1, 2)
+	g.turnNow(t)
+	sa, err := unix.Getsockname(g.sockets[0].fd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	other, err := net.Dial("udp", netip.AddrPortFrom(netip.MustParseAddr("127.1.0.1"), uint16(sa.(*unix.SockaddrInet4).Port)).String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	other.Write(g.load.questions.append(nil, 0)) // a right echo, of the wrong sender
+	for g.stray == 0 {
+		g.turnNow(t)
+	}
+	if g.load.matcher.counts[answered] != 0 {
+		t.Error("a stranger's datagram counts as an answer")
+	}
+}
+
+func TestGeneratorRefusesForeignSources(t *testing.T) {
+	b := &Bench{
+		Service: service.Echo, Server: loopback, Rate: 1, Duration: 1, Timeout: 1, Size: 16, Sockets: 1,
+		Sources: []netip.Addr{netip.MustParseAddr("127.0.0.1"), netip.MustParseAddr("192.0.2.77")},
+	}
+	if _, err := b.Run(t.Context()); err == nil || err.Error() != "source 192.0.2.77: cannot assign requested address: it is not an address of this host" {
+		t.Errorf("%v, want the address that is not this host's", err)
+	}
+}
+
+// Both ends of a round trip over loopback are stamped by the kernel, between the moments at which the program acts.
+func TestKernelStampsBothEnds(t *testing.T) {
+	for _, address := range []string{"127.0.0.1:0", "[::1]:0"} {
+		for _, kind := range []service.Kind{service.Echo, service.Time} {
+			to := server(t, address, func(data []byte) [][]byte { return [][]byte{answerTo(kind, data)} })
+			p := Ping{Service: kind, Servers: []netip.AddrPort{to}, Count: 50, Interval: time.Millisecond, Timeout: 10 * time.Second, Size: 16}
+			begun := time.Now()
+			p.Each = func(e Event) {
+				if e.Kind == Answered && (e.RoundTrip <= 0 || e.RoundTrip > time.Since(begun)) {
+					t.Errorf("a round trip of %v", e.RoundTrip)
+				}
+			}
+			s, err := p.Run(t.Context())
+			if err != nil || s.Received != 50 || s.Lost+s.Late+s.Duplicated+s.Corrupted != 0 {
+				t.Errorf("%v %v: %+v, %v", kind, address, s, err)
+			}
+			// The kernel begins to stamp a moment after it was asked to.
+			if s.Kernel < 40 {
+				t.Errorf("%v %v: %d of 50 round trips were stamped by the kernel", kind, address, s.Kernel)
+			}
+		}
+	}
+}

@@ -1,0 +1,358 @@
+package probe
+
+import (
+	"bytes"
+	"container/heap"
+	"math/rand/v2"
+	"net/netip"
+	"testing"
+	"time"
+
+	"github.com/yesterday-time/yesterday/clock"
+	"github.com/yesterday-time/yesterday/service"
+	"github.com/yesterday-time/yesterday/wire/ntp"
+	"github.com/yesterday-time/yesterday/wire/rfc868"
+)
+
+var loopback = netip.MustParseAddrPort("127.0.0.1:7")
+
+// A world is a server and a network in virtual time, around a load.
+type world struct {
+	load  *load
+	now   int64
+	heap  deliveries
+	serve func(seq uint64, request []byte, now int64) []delivery
+	batch []int // how many left at once
+}
+
+// A delivery is a reply on its way.
+type delivery struct {
+	at     int64
+	data   []byte
+	socket uint64
+	source uint64
+}
+
+type deliveries []delivery
+
+func (d deliveries) Len() int           { return len(d) }
+func (d deliveries) Less(i, j int) bool { return d[i].at < d[j].at }
+func (d deliveries) Swap(i, j int)      { d[i], d[j] = d[j], d[i] }
+func (d *deliveries) Push(x any)        { *d = append(*d, x.(delivery)) }
+func (d *deliveries) Pop() any {
+	last := (*d)[len(*d)-1]
+	*d = (*d)[:len(*d)-1]
+	return last
+}
+
+// run drives the load to its end, as generators do, and returns the report.
+func (w *world) run(t *testing.T) BenchReport {
+	t.Helper()
+	for turns := 0; ; turns++ {
+		if turns > 20_000_000 {
+			t.Fatal("it never ends")
+		}
+		for len(w.heap) > 0 && w.heap[0].at <= w.now {
+			d := heap.Pop(&w.heap).(delivery)
+			w.load.reply(int(d.socket), int(d.source), d.data, true, d.at, w.now)
+		}
+		w.load.matcher.expire(w.now)
+		n := w.load.ready(w.now)
+		if n > 0 {
+			w.batch = append(w.batch, n)
+			first := w.load.matcher.next
+			socket, _ := w.load.from(0)
+			for i := range n {
+				request := w.load.request(nil, i)
+				s, source := w.load.from(i)
+				if s != socket {
+					t.Fatalf("a batch leaves from sockets %d and %d", socket, s)
+				}
+				for _, d := range w.serve(first+uint64(i), request, w.now) {
+					d.socket, d.source = s, source
+					heap.Push(&w.heap, d)
+				}
+			}
+			w.load.sent(n, w.now)
+		}
+		if w.load.done(w.now) {
+			var r BenchReport
+			w.load.report(&r, w.now)
+			return r
+		}
+		if n == 0 {
+			wake := w.load.wake(w.now)
+			if len(w.heap) > 0 {
+				wake = min(wake, w.heap[0].at)
+			}
+			if wake <= w.now {
+				t.Fatalf("at %d there is nothing to do, but it wants to wake at %d", w.now, wake)
+			}
+			w.now = wake
+		}
+	}
+}
+
+// answerTo is a good reply to a request.
+func answerTo(kind service.Kind, request []byte) []byte {
+	switch kind {
+	case service.NTP:
+		h, _ := ntp.Parse(request)
+		return ntp.Header{Version: 4, Mode: ntp.ModeServer, Stratum: 1, Origin: h.Transmit, Transmit: 1}.Append(nil)
+	case service.Time:
+		return []byte{1, 2, 3, 4}
+	}
+	return bytes.Clone(request)
+}
+
+const ms = int64(time.Millisecond)
+
+func benchOf(kind service.Kind) *Bench {
+	return &Bench{Service: kind, Server: loopback, Rate: 10_000, Window: 8, Duration: time.Second, Timeout: 100 * time.Millisecond, Size: 32, Sockets: 1}
+}
+
+// A server that stands still for half a second makes all requests slow that were due meanwhile: an open loop omits none of
+// them.
+func TestOpenLoopOmitsNothing(t *testing.T) {
+	b := benchOf(service.Echo)
+	b.Timeout = time.Second
+	w := world{load: newLoad(b)}
+	w.serve = func(_ uint64, request []byte, now int64) []delivery {
+		at := now + ms/10
+		if now < 500*ms {
+			at = 500 * ms
+		}
+		return []delivery{{at: at, data: request}}
+	}
+	r := w.run(t)
+	if r.Sent != 10_000 || r.Answered != 10_000 || r.Lost != 0 || r.SendRate != 10_000 {
+		t.Errorf("%+v", r)
+	}
+	if m := r.Latency.Median; m < time.Duration(ms/10) || m > 2*time.Millisecond || r.Latency.Max != 500*time.Millisecond {
+		t.Errorf("median %v, max %v", m, r.Latency.Max)
+	}
+	if p := r.Latency.P90; p < 395*time.Millisecond || p > 405*time.Millisecond { // 5000 are spread evenly over 0 to 500 ms
+		t.Errorf("p90 %v, want 400 ms", p)
+	}
+	if r.Lag.Max != 0 || r.Behind != 0 {
+		t.Errorf("sent up to %v behind the due time", r.Lag.Max)
+	}
+}
+
+// The same where the generator stands still: what leaves late is slow, and said to be behind.
+func TestOpenLoopCountsFromTheDueTime(t *testing.T) {
+	w := world{load: newLoad(benchOf(service.Echo))}
+	stalled := false
+	w.serve = func(seq uint64, request []byte, now int64) []delivery {
+		if seq == 5000 && !stalled {
+			stalled = true
+			w.now += 50 * ms
+		}
+		return []delivery{{at: w.now + 1000, data: request}}
+	}
+	r := w.run(t)
+	if r.Sent != 10_000 || r.Answered != 10_000 {
+		t.Errorf("%+v", r)
+	}
+	// Of the 500 that were due in those 50 ms, all but the last 10 left more than a millisecond late.
+	if r.Behind < 485 || r.Behind > 495 || r.Lag.Max != 50*time.Millisecond {
+		t.Errorf("%d behind, the latest by %v", r.Behind, r.Lag.Max)
+	}
+	if r.Latency.Max < 50*time.Millisecond {
+		t.Errorf("the slowest took %v", r.Latency.Max)
+	}
+	if limits := benchOf(service.Echo).limits(&r); len(limits) != 1 || limits[0] != LimitBehind {
+		t.Errorf("limits %v", limits)
+	}
+	for _, n := range w.batch {
+		if n > batchSize {
+			t.Errorf("a batch of %d", n)
+		}
+	}
+}
+
+// What is due when the generator gives up never left, and is said so.
+func TestOpenLoopGivesUp(t *testing.T) {
+	w := world{load: newLoad(benchOf(service.Echo))}
+	w.serve = func(seq uint64, request []byte, now int64) []delivery {
+		w.now += 20 * ms
+		return nil
+	}
+	r := w.run(t)
+	if r.Sent+r.Unsent != 10_000 || r.Unsent == 0 || r.Lost != r.Sent || r.Sending > 3*time.Second {
+		t.Errorf("%+v", r)
+	}
+}
+
+// In a closed loop a lost request frees its place after the time-out, so that the loop goes on.
+func TestClosedLoopFreesWhatIsLost(t *testing.T) {
+	b := benchOf(service.NTP)
+	b.Rate = 0
+	w := world{load: newLoad(b)}
+	most := 0
+	w.serve = func(seq uint64, request []byte, now int64) []delivery {
+		most = max(most, w.load.matcher.waiting+1)
+		if seq%100 == 0 {
+			return nil
+		}
+		return []delivery{{at: now + ms, data: answerTo(service.NTP, request)}}
+	}
+	r := w.run(t)
+	if r.Lost != (r.Sent+99)/100 || r.Answered != r.Sent-r.Lost || r.Lost < 10 || most > 8 {
+		t.Errorf("%+v, %d under way", r, most)
+	}
+	all := benchOf(service.NTP)
+	all.Rate = 0
+	w = world{load: newLoad(all), serve: func(uint64, []byte, int64) []delivery { return nil }}
+	if r := w.run(t); r.Sent != 8*10 || r.Lost != r.Sent { // every 100 ms the whole window
+		t.Errorf("of a dead server: %+v", r)
+	}
+}
+
+// Over a network that loses, doubles, delays, damages and reorders, the report tells what was done; for time as long as no lane has
+// two requests under way.
+func TestBenchAgreesWithWhatWasDone(t *testing.T) {
+	for _, kind := range []service.Kind{service.Echo, service.NTP, service.Time} {
+		for seed := range uint64(8) {
+			random := rand.New(rand.NewPCG(seed, 4))
+			b := benchOf(kind)
+			b.Sockets = 1 + random.IntN(5)
+			for i := range 1 + random.IntN(3000) {
+				b.Sources = append(b.Sources, netip.AddrFrom4([4]byte{127, 1, byte(i >> 8), byte(i)}))
+			}
+			reach := 3 * b.Timeout // how late a reply may come and still be told apart
+			if kind == service.Time {
+				for b.Sockets*len(b.Sources) < 3200 { // more lanes than requests under way
+					b.Sockets *= 2
+				}
+				reach = b.Timeout
+			}
+			w := world{load: newLoad(b)}
+			var want BenchReport
+			w.serve = func(seq uint64, request []byte, now int64) (out []delivery) {
+				first, good := int64(-1), uint64(0)
+				for range random.IntN(4) {
+					d := delivery{at: now + 1 + random.Int64N(int64(reach)), data: answerTo(kind, request)}
+					if seq > 4000 {
+						d.at = now + 1 + random.Int64N(int64(b.Timeout)/2)
+						if len(out) > 0 {
+							break
+						}
+					}
+					if random.IntN(10) == 0 {
+						d.data = append(d.data[:len(d.data)-1], d.data[len(d.data)-1]^1)
+						if kind != service.Echo {
+							d.data = d.data[:3]
+						}
+						want.Wrong++
+					} else {
+						good++
+						if first < 0 || d.at < first {
+							first = d.at
+						}
+					}
+					out = append(out, d)
+				}
+				switch {
+				case first < 0:
+					want.Lost++
+				case first-w.load.due(seq) > int64(b.Timeout):
+					want.Late++
+				default:
+					want.Answered++
+				}
+				want.Doubled += max(good, 1) - 1
+				return out
+			}
+			r := w.run(t)
+			got := BenchReport{Answered: r.Answered, Late: r.Late, Lost: r.Lost, Doubled: r.Doubled, Wrong: r.Wrong}
+			if got.Answered != want.Answered || got.Late != want.Late || got.Lost != want.Lost || got.Doubled != want.Doubled || got.Wrong != want.Wrong {
+				t.Errorf("%v, %d ports, %d addresses: got %+v, want %+v", kind, b.Sockets, len(b.Sources), got, want)
+			}
+			if r.Sent != 10_000 || r.Sent != r.Answered+r.Late+r.Lost+r.Pending || r.Stray != 0 {
+				t.Errorf("%v: %+v", kind, r)
+			}
+		}
+	}
+}
+
+// The replies of time are checked against the clock: anything that it read between due time and reply is right.
+func TestTimeIsCheckedAgainstTheClock(t *testing.T) {
+	recipe, err := clock.Parse("2036-02-07T06:28:10Z for 5s then yesterday at 2026-11-22T10:00:00Z")
+	if err != nil {
+		t.Fatal(err)
+	}
+	begin := time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC)
+	at := func(seconds float64) time.Duration { return time.Duration(seconds * 1e9) }
+	rollover := time.Date(2036, 2, 7, 6, 28, 10, 0, time.UTC)
+	for _, c := range []struct {
+		due, at time.Duration
+		served  time.Time
+		right   bool
+	}{
+		{at(0.1), at(0.2), rollover, true},
+		{at(0.1), at(0.2), rollover.Add(time.Second), false},
+		{at(2), at(2.1), rollover.Add(time.Second), true}, // it says what the clock was at the last tick
+		{at(2.02), at(2.1), rollover.Add(time.Second), false},
+		{at(0.95), at(1.05), rollover, true},
+		{at(0.95), at(1.05), rollover.Add(time.Second), true},
+		{at(0.95), at(1.05), rollover.Add(-time.Second), false},
+		{at(3.1), at(4), begin, false},
+		{at(4.9), at(5.1), rollover.Add(4 * time.Second), true}, // it jumps back in between
+		{at(4.9), at(5.1), begin.Add(5*time.Second - 24*time.Hour), true},
+		{at(4.9), at(5.1), begin, false},
+		{at(6), at(6.1), begin.Add(6*time.Second - 24*time.Hour), true},
+	} {
+		b := benchOf(service.Time)
+		b.Clock, b.Timeout = recipe.Start(begin), time.Second+1
+		l := newLoad(b)
+		l.epoch = begin
+		l.matcher.add(int64(c.due))
+		l.lanes.add(0)
+		l.reply(0, 0, rfc868.Of(c.served).Append(nil), true, int64(c.at), int64(c.at))
+		if right := l.wrong == 0; right != c.right || right != (l.matcher.counts[answered] == 1) {
+			t.Errorf("due %v, come %v, served %v: right %v, want %v", c.due, c.at, c.served, right, c.right)
+		}
+	}
+}
+
+func TestLoadAllocatesNothing(t *testing.T) {
+	for _, kind := range []service.Kind{service.Echo, service.NTP, service.Time} {
+		b := benchOf(kind)
+		b.Duration = time.Hour
+		b.Sources = make([]netip.Addr, 100)
+		if kind == service.Time {
+			recipe, err := clock.Parse("yesterday")
+			if err != nil {
+				t.Fatal(err)
+			}
+			b.Clock = recipe.Start(time.Now())
+		}
+		l := newLoad(b)
+		l.epoch = time.Now()
+		now, request, reply := int64(0), make([]byte, 0, 64), make([]byte, 48)
+		if n := testing.AllocsPerRun(1000, func() {
+			now += ms
+			l.matcher.expire(now)
+			for range l.ready(now) {
+				request = l.request(request[:0], 0)
+				socket, source := l.from(0)
+				l.sent(1, now)
+				reply = append(reply[:0], request...)
+				switch kind {
+				case service.NTP:
+					reply[0] = 4<<3 | byte(ntp.ModeServer)
+					copy(reply[24:], request[40:])
+				case service.Time:
+					reply = rfc868.Of(l.epoch.Add(time.Duration(now) - 24*time.Hour)).Append(reply[:0])
+				}
+				l.reply(int(socket), int(source), reply, true, now, now)
+			}
+		}); n != 0 {
+			t.Errorf("%v: %v allocations", kind, n)
+		}
+		if l.matcher.counts[answered] == 0 || l.wrong != 0 {
+			t.Errorf("%v: %d answered, %d wrong", kind, l.matcher.counts[answered], l.wrong)
+		}
+	}
+}

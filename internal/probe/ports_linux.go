@@ -1,0 +1,98 @@
+//go:build !yesterday_portable
+
+package probe
+
+import (
+	"fmt"
+	"net/netip"
+	"os"
+	"runtime"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// bufferSize is what is asked of the kernel for each socket's replies, and requests.
+const bufferSize = 8 << 20
+
+// open makes a socket to the server: connected, or where it is to ask from several addresses, not.
+func (g *generator) open(b *Bench, family int) (fd int, err error) {
+	fd, err = unix.Socket(family, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
+	if err != nil {
+		return -1, fmt.Errorf("socket: %w", err)
+	}
+	defer func() {
+		if err != nil {
+			unix.Close(fd)
+		}
+	}()
+	set := func(level, option, value int) error { return unix.SetsockoptInt(fd, level, option, value) }
+	// Beyond net.core's limits only the administrator may go; less is no failure, since what is lost by it is counted.
+	if set(unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, bufferSize) != nil {
+		set(unix.SOL_SOCKET, unix.SO_RCVBUF, bufferSize)
+	}
+	if set(unix.SOL_SOCKET, unix.SO_SNDBUFFORCE, bufferSize) != nil {
+		set(unix.SOL_SOCKET, unix.SO_SNDBUF, bufferSize)
+	}
+	set(unix.SOL_SOCKET, unix.SO_TIMESTAMPNS_NEW, 1) // else the time of reading has to do
+	if err := set(unix.SOL_SOCKET, unix.SO_RXQ_OVFL, 1); err != nil {
+		return -1, fmt.Errorf("socket: %w", err)
+	}
+	if g.sources != nil {
+		if family == unix.AF_INET6 {
+			err = set(unix.SOL_IPV6, unix.IPV6_RECVPKTINFO, 1)
+		} else {
+			err = set(unix.SOL_IP, unix.IP_PKTINFO, 1)
+		}
+		if err != nil {
+			return -1, fmt.Errorf("socket: %w", err)
+		}
+	}
+	local := netip.AddrPortFrom(netip.IPv6Unspecified(), 0)
+	switch {
+	case len(b.Sources) == 1:
+		local = netip.AddrPortFrom(b.Sources[0], 0)
+	case family == unix.AF_INET:
+		local = netip.AddrPortFrom(netip.IPv4Unspecified(), 0)
+	}
+	sa, _, err := sockaddrOf(local)
+	if err != nil {
+		return -1, err
+	}
+	if err := unix.Bind(fd, sa); err != nil {
+		return -1, fmt.Errorf("bind: %w", err)
+	}
+	if g.connected {
+		to, _, err := sockaddrOf(b.Server)
+		if err != nil {
+			return -1, err
+		}
+		if err := unix.Connect(fd, to); err != nil {
+			return -1, fmt.Errorf("%v: %w", b.Server, err)
+		}
+	}
+	return fd, nil
+}
+
+// usable tells whether this host may ask from an address.
+func usable(source netip.Addr, family int) error {
+	fd, err := unix.Socket(family, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return fmt.Errorf("socket: %w", err)
+	}
+	defer unix.Close(fd)
+	sa, _, err := sockaddrOf(netip.AddrPortFrom(source, 0))
+	if err != nil {
+		return err
+	}
+	if err := unix.Bind(fd, sa); err != nil {
+		return fmt.Errorf("source %v: %w: it is not an address of this host", source, err)
+	}
+	return nil
+}
+
+// severalCPUs tells whether there is another CPU for the server while this one spins, whichever this process may use.
+func severalCPUs() bool {
+	online, err := os.ReadFile("/sys/devices/system/cpu/online")
+	return runtime.NumCPU() > 1 || err == nil && strings.TrimSpace(string(online)) != "0"
+}

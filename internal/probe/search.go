@@ -1,0 +1,113 @@
+package probe
+
+import (
+	"context"
+	"slices"
+)
+
+const (
+	// MaxLost is the share of requests that a Search lets be lost or late.
+	MaxLost = 0.001
+
+	// maxRuns bounds a Search, and within is how close it comes: the lowest rate that failed is at most that much above the
+	// highest that did not.
+	maxRuns = 24
+	within  = 0.02
+
+	// sendsAtLeast is how much of a rate must have been sent for the run to count as one of that rate.
+	sendsAtLeast = 0.99
+)
+
+// A Trial is one run of a Search.
+type Trial struct {
+	Rate   int
+	Good   bool // at most MaxLost of the requests were lost or late, and all left as they were due
+	Report BenchReport
+	Limits []Limit // why it is not good, where it is the generator's fault alone
+}
+
+// A SearchReport is what a Search has found.
+type SearchReport struct {
+	Rate   int     // the highest rate of a good trial; 0: there was none
+	Limits []Limit // why the trials above it failed, where it was for the generator rather than the server
+	Trials []Trial // in the order in which they were run
+}
+
+// Best is the report of the trial of the highest good rate, and whether there is one.
+func (r *SearchReport) Best() (BenchReport, bool) {
+	for i := len(r.Trials) - 1; i >= 0; i-- {
+		if t := r.Trials[i]; t.Good && t.Rate == r.Rate {
+			return t.Report, true
+		}
+	}
+	return BenchReport{}, false
+}
+
+// Search looks for the highest rate at which at most MaxLost of the requests are lost or late: it doubles the Bench's Rate, or
+// 1000 where there is none, while runs of Duration are good, and then halves the interval that is left. There are at most 24
+// runs. after is called after each, if it is not nil. An error, or the end of ctx, ends it with what was found by then.
+func (b *Bench) Search(ctx context.Context, after func(Trial)) (SearchReport, error) {
+	one := *b
+	start := b.Rate
+	if start == 0 {
+		start = 1000
+	}
+	return search(start, func(rate int) (Trial, error) {
+		one.Rate = rate
+		r, err := one.Run(ctx)
+		if err == nil {
+			err = ctx.Err()
+		}
+		t := Trial{Rate: rate, Good: good(&r), Report: r, Limits: blame(&r)}
+		if err == nil && after != nil {
+			after(t)
+		}
+		return t, err
+	})
+}
+
+// good tells whether a run held its rate and its replies came.
+func good(r *BenchReport) bool {
+	return r.Sent > 0 && replied(r) && len(r.Limits) == 0 && float64(r.Sent) >= sendsAtLeast*float64(r.Sent+r.Unsent)
+}
+
+// replied tells whether enough replies came.
+func replied(r *BenchReport) bool { return float64(r.Lost+r.Late+r.Wrong) <= MaxLost*float64(r.Sent) }
+
+// blame is what the generator fell short in, unless replies did not come of what it has sent and read all the same: then the
+// server could not bear so much either.
+func blame(r *BenchReport) []Limit {
+	if replied(r) || slices.Contains(r.Limits, LimitOverflow) {
+		return r.Limits
+	}
+	return nil
+}
+
+// search runs trials from start on.
+func search(start int, run func(rate int) (Trial, error)) (SearchReport, error) {
+	var r SearchReport
+	low, high := 0, 0 // the highest good rate, and the lowest bad one; 0: none yet
+	for rate := start; len(r.Trials) < maxRuns; {
+		t, err := run(rate)
+		if err != nil {
+			return r, err
+		}
+		r.Trials = append(r.Trials, t)
+		if t.Good {
+			low, r.Rate = rate, rate
+		} else {
+			high, r.Limits = rate, t.Limits
+		}
+		switch {
+		case high == 0 && low == MaxRate:
+			return r, nil
+		case high == 0:
+			rate = min(2*rate, MaxRate)
+		case float64(high-low) <= within*float64(high) || high-low <= 1:
+			return r, nil
+		default:
+			rate = low + (high-low)/2
+		}
+	}
+	return r, nil
+}

@@ -1,0 +1,88 @@
+package probe
+
+import (
+	"errors"
+	"testing"
+)
+
+func TestSearchFindsTheHighestGoodRate(t *testing.T) {
+	for _, start := range []int{1, 1000, 1_000_000} {
+		for _, capacity := range []int{1, 7, 999, 1000, 1001, 123_456, MaxRate, 2 * MaxRate} {
+			if start > 64*capacity || capacity > start<<16 {
+				continue // too far for 24 runs
+			}
+			runs := 0
+			r, err := search(start, func(rate int) (Trial, error) {
+				runs++
+				if rate < 1 || rate > MaxRate {
+					t.Fatalf("a run at %d", rate)
+				}
+				return Trial{Rate: rate, Good: rate <= capacity, Report: BenchReport{Sent: uint64(rate), Limits: []Limit{LimitBehind}}}, nil
+			})
+			want := min(capacity, MaxRate)
+			if err != nil || r.Rate > want || float64(r.Rate) < 0.97*float64(want)-1 {
+				t.Errorf("from %d: found %d, %v, want %d", start, r.Rate, err, want)
+			}
+			if runs > maxRuns || runs != len(r.Trials) {
+				t.Errorf("from %d to %d: %d runs, %d trials", start, capacity, runs, len(r.Trials))
+			}
+			if best, ok := r.Best(); ok != (r.Rate > 0) || ok && best.Sent != uint64(r.Rate) {
+				t.Errorf("the best run's report is of %d, want %d", best.Sent, r.Rate)
+			}
+		}
+	}
+}
+
+func TestSearchEndsWhereNothingIsGood(t *testing.T) {
+	r, err := search(1000, func(rate int) (Trial, error) { return Trial{Rate: rate}, nil })
+	if _, ok := r.Best(); err != nil || r.Rate != 0 || ok || len(r.Trials) > maxRuns {
+		t.Errorf("%+v, %v", r.Rate, err)
+	}
+	broken := errors.New("broken")
+	r, err = search(1000, func(rate int) (Trial, error) {
+		if rate > 2000 {
+			return Trial{}, broken
+		}
+		return Trial{Rate: rate, Good: true}, nil
+	})
+	if err != broken || r.Rate != 2000 {
+		t.Errorf("found %d, %v; want what was found until it broke", r.Rate, err)
+	}
+}
+
+// Where the server lost too much, it is not for the generator that a run is not good, whatever that fell short in.
+func TestWhoIsToBlame(t *testing.T) {
+	behind, overflow := []Limit{LimitBehind}, []Limit{LimitBehind, LimitOverflow}
+	for name, c := range map[string]struct {
+		report BenchReport
+		want   int
+	}{
+		"good":                      {BenchReport{Sent: 1000}, 0},
+		"behind, all answered":      {BenchReport{Sent: 1000, Limits: behind}, 1},
+		"behind, and lost":          {BenchReport{Sent: 1000, Lost: 20, Limits: behind}, 0},
+		"lost in our own socket":    {BenchReport{Sent: 1000, Lost: 20, Overflow: 20, Limits: overflow}, 2},
+		"lost, and it was not slow": {BenchReport{Sent: 1000, Lost: 20}, 0},
+	} {
+		if got := blame(&c.report); len(got) != c.want {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+}
+
+func TestGoodRun(t *testing.T) {
+	for name, c := range map[string]struct {
+		report BenchReport
+		want   bool
+	}{
+		"all answered":     {BenchReport{Sent: 1000, Answered: 1000}, true},
+		"0.1 % lost":       {BenchReport{Sent: 1000, Answered: 999, Lost: 1}, true},
+		"0.2 % lost":       {BenchReport{Sent: 1000, Answered: 998, Lost: 1, Late: 1}, false},
+		"nothing":          {BenchReport{}, false},
+		"not as it is due": {BenchReport{Sent: 1000, Answered: 1000, Limits: []Limit{LimitBehind}}, false},
+		"not all":          {BenchReport{Sent: 900, Answered: 900, Unsent: 100}, false},
+	} {
+		if good(&c.report) != c.want {
+			t.Errorf("%s: want %v", name, c.want)
+		}
+	}
+}

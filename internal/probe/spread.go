@@ -1,0 +1,108 @@
+package probe
+
+import (
+	"math"
+	"time"
+
+	"github.com/HdrHistogram/hdrhistogram-go"
+)
+
+// longest is what a histogram holds; what is longer counts as this.
+const longest = 2 * time.Hour
+
+// A Spread tells how durations are distributed. All are zero where Count is. Min, Max and Mean are exact, the others to 3
+// digits: the smallest recorded value that at least that share of all does not exceed.
+type Spread struct {
+	Count                                 uint64
+	Min, Median, P90, P99, P99point9, Max time.Duration
+	Mean                                  time.Duration
+}
+
+// A recorder takes in durations. It allocates nothing after it was made, and is used by one goroutine.
+type recorder struct {
+	histogram *hdrhistogram.Histogram
+	count     uint64
+	min, max  time.Duration
+	sum       float64
+}
+
+func newRecorder() *recorder {
+	return &recorder{histogram: hdrhistogram.New(1, int64(longest), 3)}
+}
+
+func (r *recorder) record(d time.Duration) {
+	d = min(max(d, 0), longest)
+	if r.count == 0 || d < r.min {
+		r.min = d
+	}
+	r.max = max(r.max, d)
+	r.count++
+	r.sum += float64(d)
+	r.histogram.RecordValue(int64(d)) // it is in range
+}
+
+func (r *recorder) spread() Spread {
+	if r.count == 0 {
+		return Spread{}
+	}
+	at := func(percent float64) time.Duration {
+		return min(max(time.Duration(r.histogram.ValueAtQuantile(percent)), r.min), r.max)
+	}
+	return Spread{
+		Count: r.count, Min: r.min, Median: at(50), P90: at(90), P99: at(99), P99point9: at(99.9), Max: r.max,
+		Mean: time.Duration(math.Round(r.sum / float64(r.count))),
+	}
+}
+
+// A jitter is the smoothed difference between one round trip and the next (RFC 3550, section 6.4.1, which takes it of
+// transit times one way), in the order in which the replies came.
+type jitter struct {
+	value  float64 // nanoseconds
+	last   time.Duration
+	primed bool
+}
+
+func (j *jitter) add(roundTrip time.Duration) {
+	if j.primed {
+		d := math.Abs(float64(roundTrip - j.last))
+		j.value += (d - j.value) / 16
+	}
+	j.last, j.primed = roundTrip, true
+}
+
+// An OffsetSpread tells how far the server's clock is from this host's, each offset as RFC 5905, section 8, has it:
+// negative is behind. An offset is wrong by at most half its round trip.
+type OffsetSpread struct {
+	Count     uint64
+	Best      time.Duration // the one of the shortest round trip
+	Min, Max  time.Duration
+	Mean      time.Duration
+	Deviation time.Duration // the standard deviation about the mean
+}
+
+// offsets takes in offsets. Sums are of differences from the first, so that days lose no nanoseconds.
+type offsets struct {
+	spread   OffsetSpread
+	first    time.Duration
+	shortest time.Duration
+	mean, m2 float64
+}
+
+func (o *offsets) add(offset, roundTrip time.Duration) {
+	s := &o.spread
+	if s.Count == 0 {
+		o.first, o.shortest = offset, roundTrip
+		s.Best, s.Min, s.Max = offset, offset, offset
+	}
+	s.Count++
+	s.Min, s.Max = min(s.Min, offset), max(s.Max, offset)
+	if roundTrip < o.shortest {
+		o.shortest, s.Best = roundTrip, offset
+	}
+	x := float64(offset - o.first)
+	d := x - o.mean
+	o.mean += d / float64(s.Count)
+	o.m2 += d * (x - o.mean)
+	s.Mean = o.first + time.Duration(math.Round(o.mean))
+	s.Deviation = time.Duration(math.Round(math.Sqrt(o.m2 / float64(s.Count))))
+}
