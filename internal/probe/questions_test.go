@@ -10,7 +10,7 @@ import (
 	"github.com/yesterday-time/yesterday/wire/ntp"
 )
 
-// What goes out comes back as the same request, and any byte that differs is seen.
+// What goes out comes back as the same request, and any byte that differs is seen, where there is enough of a pattern.
 func TestEchoIsHeldAgainstEveryByte(t *testing.T) {
 	for _, size := range []int{MinEcho, 17, 23, 24, 56, 1471} {
 		q := newQuestions(service.Echo, size)
@@ -26,7 +26,10 @@ func TestEchoIsHeldAgainstEveryByte(t *testing.T) {
 			for i := range sent {
 				damaged := bytes.Clone(sent)
 				damaged[i] ^= 1 << (i % 8)
-				if _, _, ok := q.read(damaged); ok && size > MinEcho {
+				if size < MinEcho+8 && i >= 8 && i < MinEcho {
+					continue // a sequence number of another request, whose few bytes of pattern may be the same
+				}
+				if _, _, ok := q.read(damaged); ok {
 					t.Errorf("size %d: byte %d was damaged, and that passed", size, i)
 				}
 			}
