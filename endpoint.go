@@ -146,8 +146,15 @@ func (s *Server) Listen() (err error) {
 			s.loops.AddOwn(e.Addr.Port())
 		}
 	}
-	for i, e := range s.endpoints {
-		s.equip(e, i)
+	type likes struct {
+		service.Kind
+		Transports
+	}
+	alike := make(map[likes]uint64) // endpoints so far, so that what else is served changes no endpoint's faults
+	for _, e := range s.endpoints {
+		l := likes{e.Kind, e.Transport}
+		s.equip(e, alike[l])
+		alike[l]++
 	}
 	s.state = bound
 	return nil
@@ -233,8 +240,9 @@ func (s *Server) bindOnce(want Service) (out []*endpoint, err error) {
 	return out, nil
 }
 
-// equip gives endpoint number i its server: the guard before the clock before the service, whose answers meet the faults.
-func (s *Server) equip(e *endpoint, i int) {
+// equip gives the nth endpoint of its service and transport its server: the guard before the clock before the service, whose
+// answers meet the faults.
+func (s *Server) equip(e *endpoint, nth uint64) {
 	answering := s.handler(e.Kind)
 	loops := s.loops
 	if e.Kind == service.NTP || e.Transport == TCP {
@@ -245,7 +253,7 @@ func (s *Server) equip(e *endpoint, i int) {
 	handler := func(shard int) exchange.Handler {
 		h := s.living(answering)
 		if s.Lab != nil {
-			in := fault.NewInjector(e.Kind, e.Transport == TCP, s.Seed, uint64(i)<<32|uint64(shard))
+			in := fault.NewInjector(e.Kind, e.Transport == TCP, s.Seed, nth<<16|uint64(shard))
 			h = s.Lab.Middleware(in)(answering)
 		}
 		g := &guard.Guard{Host: s.host, Allow: s.Allow, Loops: loops}

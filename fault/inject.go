@@ -21,9 +21,13 @@ type Injector struct {
 }
 
 // NewInjector returns an Injector for k, over connections or not. With the same seed and shard, the same requests, replies
-// and faults in the same order meet the same fate. The shard is any number that tells it from other Injectors with its seed:
-// those that have both in common fail alike.
+// and faults in the same order meet the same fate. The shard, below 2^32, tells it from other Injectors with its seed for the
+// same service and transport: those that have all in common fail alike.
 func NewInjector(k service.Kind, stream bool, seed, shard uint64) *Injector {
+	shard |= uint64(k) << 40
+	if stream {
+		shard |= 1 << 32
+	}
 	return &Injector{Service: k, Stream: stream, rand: rand.New(rand.NewPCG(seed, shard))}
 }
 
@@ -38,7 +42,7 @@ func (in *Injector) Inject(faults []Fault, p *exchange.Reply, r *exchange.Reques
 		return exchange.Answer
 	}
 	if in.rand == nil {
-		in.rand = rand.New(rand.NewPCG(0, 0))
+		*in = *NewInjector(in.Service, in.Stream, 0, 0)
 	}
 	var due [numStages]bool // the stages that have something to do
 	for i := range faults {

@@ -68,7 +68,7 @@ func newMemory(s *Server) *memory {
 			if transport == "tcp" && !k.OverTCP() {
 				continue
 			}
-			in := fault.NewInjector(k, transport == "tcp", 0, uint64(len(m.endpoints))<<32)
+			in := fault.NewInjector(k, transport == "tcp", 0, 0)
 			m.endpoints[endpoint{transport, memoryAddr(k)}] = s.writeDown(k, transport, s.lab.Middleware(in)(handlers[k]))
 		}
 	}
