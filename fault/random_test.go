@@ -161,7 +161,7 @@ func TestWrongOrigin(t *testing.T) {
 	seen := make(map[uint64]bool)
 	for seed := range uint64(1000) {
 		r := l.request()
-		drawn := rand.New(rand.NewPCG(seed, 1)).Uint64()
+		drawn := NewInjector(l.kind, false, seed, 1).rand.Uint64()
 		if seed%2 == 0 {
 			binary.BigEndian.PutUint64(r.Data[40:], drawn)
 		}
