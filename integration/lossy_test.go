@@ -3,8 +3,10 @@
 package integration
 
 import (
+	"fmt"
 	"math"
 	"testing"
+	"time"
 )
 
 // Against a server that loses a tenth of its replies, doubles a twentieth and delays all, ping and bench report just what
@@ -27,7 +29,7 @@ func TestProbeFaults(t *testing.T) {
 		t.Run(args[0]+" "+args[2], func(t *testing.T) {
 			t.Parallel()
 			ns := newNetns(t)
-			s := serve(t, ns, "--quiet", "--faults", "loss 10%, duplicate 5%, delay 5ms", args[2]+"=127.0.0.1:5000")
+			s := serve(t, ns, "--quiet", "--seed", fmt.Sprint(time.Now().UnixNano()), "--faults", "loss 10%, duplicate 5%, delay 5ms", args[2]+"=127.0.0.1:5000")
 			m := measure(t, ns, append(args, "--timeout", "2s", s.addr(args[2]+"/udp"))...)
 			told := s.stop()
 			lost, doubled := m.Lost, m.Duplicated+m.Doubled

@@ -253,7 +253,9 @@ func (g *generator) read(socket int, now, wall int64) (int, error) {
 			s.overflow = c.overflow
 		}
 		at := now
-		if came := c.stamp - wall; c.stamp != 0 && came <= now && now-came < int64(time.Second) {
+		// A datagram may come between the reading of now and that of the socket, and so after now. A second is what no
+		// datagram waits for here: the host's clock was set.
+		if came := c.stamp - wall; c.stamp != 0 && max(came-now, now-came) < int64(time.Second) {
 			at = came
 		}
 		source := 0
@@ -271,7 +273,7 @@ func (g *generator) read(socket int, now, wall int64) (int, error) {
 			}
 		}
 		size := min(int(g.in.messages[i].length), len(g.in.buffers[i]))
-		g.load.reply(socket, source, g.in.buffers[i][:size], h.Flags&unix.MSG_TRUNC == 0, at, now)
+		g.load.reply(socket, source, g.in.buffers[i][:size], h.Flags&unix.MSG_TRUNC == 0, at, max(at, now))
 	}
 	g.in.reset(n)
 	return n, nil

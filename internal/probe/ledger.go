@@ -92,6 +92,19 @@ func (l *ledger) kiss(data []byte) string {
 	return string(data[12:16])
 }
 
+// torn is by how much the two clocks of one time.Now may differ that was interrupted between them.
+const torn = 10 * time.Millisecond
+
+// apart is how long after one another two moments were, by the monotonic clock and, where both are the kernel's stamps, by
+// the host's: stamps are of that clock alone. What differs from it a little is a monotonic reading that came with an
+// interrupted time.Now; what differs much is a clock that was set in between.
+func apart(monotonic, host time.Duration, stamps bool) time.Duration {
+	if stamps && (host-monotonic).Abs() < torn {
+		return host
+	}
+	return monotonic
+}
+
 // reply takes in a datagram. It is no event where it is for nothing that is remembered, but as it has to be.
 func (l *ledger) reply(a arrival) (Event, bool) {
 	e := Event{Kind: Corrupted, At: a.at, Reply: a.data}
@@ -113,8 +126,8 @@ func (l *ledger) reply(a arrival) (Event, bool) {
 	}
 	e.Kind = kindOf[f]
 	left := l.leaving[seq&l.matcher.mask]
-	e.RoundTrip = max(a.at.Sub(left.at), 0)
 	e.Kernel = left.kernel && a.kernel
+	e.RoundTrip = max(apart(a.at.Sub(left.at), a.at.Round(0).Sub(left.at.Round(0)), e.Kernel), 0)
 	if l.kind == service.NTP {
 		e.Offset, e.Timed = offset(a.data, left.at, left.at.Add(e.RoundTrip))
 	}

@@ -354,3 +354,23 @@ func TestLedgerStamps(t *testing.T) {
 		}
 	}
 }
+
+// Two kernel stamps are as far apart as they say, whatever the monotonic readings that came with them; unless the host's
+// clock was set in between.
+func TestApart(t *testing.T) {
+	const short, right = 4767 * time.Microsecond, 5 * time.Millisecond
+	for _, test := range []struct {
+		monotonic, host time.Duration
+		stamps          bool
+		want            time.Duration
+	}{
+		{short, right, true, right},
+		{short, right, false, short},
+		{right, time.Hour, true, right},
+		{right, -time.Hour, true, right},
+	} {
+		if got := apart(test.monotonic, test.host, test.stamps); got != test.want {
+			t.Errorf("%+v: %v", test, got)
+		}
+	}
+}
