@@ -310,9 +310,12 @@ func (r roundTrips) p99() time.Duration    { return time.Duration(r.P99 * 1e3) }
 func (r *route) bench(ctx context.Context, p *peer, service string, window int, duration time.Duration) (b benched, err error) {
 	ctx, cancel := context.WithTimeout(ctx, duration+patience)
 	defer cancel()
-	out, err := r.client.run(ctx, "", "taskset", "-c", strconv.Itoa(r.cores.generator), program, "bench", "--json", "--service", service, "--max",
-		"--window", strconv.Itoa(window), "--duration", duration.String(), "--timeout", "250ms", "--sources", r.sources,
-		netip.AddrPortFrom(r.addr, p.ports[service]).String())
+	args := []string{"-c", strconv.Itoa(r.cores.generator), program, "bench", "--json", "--service", service, "--max", "--window", strconv.Itoa(window),
+		"--duration", duration.String(), "--timeout", "250ms", "--sources", r.sources}
+	if service == peers.Echo {
+		args = append(args, "--size", strconv.Itoa(peers.EchoSize))
+	}
+	out, err := r.client.run(ctx, "", "taskset", append(args, netip.AddrPortFrom(r.addr, p.ports[service]).String())...)
 	out = strings.TrimSpace(out)
 	if err != nil {
 		return b, fmt.Errorf("bench: %w: %s", err, out)

@@ -11,7 +11,7 @@ import (
 const ByHand = "<!-- all above is written by make peers, what follows by hand -->\n"
 
 // titles is how the page calls services and paths.
-var titles = map[string]string{NTP: "NTP", Time: "Time, RFC 868", Echo: "Echo, 64 bytes", Veth: "a veth pair", Loopback: "loopback"}
+var titles = map[string]string{NTP: "NTP", Time: "Time, RFC 868", Echo: fmt.Sprintf("Echo, %d bytes", EchoSize), Veth: "a veth pair", Loopback: "loopback"}
 
 // Page is the page that tells of the Run, with plot the address of its picture. old is the page that it replaces, of which
 // it keeps what people wrote.

@@ -36,6 +36,9 @@ const (
 	Loopback = "loopback"
 )
 
+// EchoSize is how many bytes an echo has.
+const EchoSize = 64
+
 // Order in which paths and services are told.
 var (
 	paths    = []string{Veth, Loopback}
