@@ -6,12 +6,16 @@ TESTFLAGS ?=
 FUZZTIME  ?= 3s
 SOAK      ?= 10000000
 
+# Fewer rounds, or shorter ones, are for those who work on them: docs/performance.md stays as it is.
+PEERS_ROUNDS  ?= 5
+PEERS_SECONDS ?= 2
+
 # Where Linux's fast path does not run, and where an int has 32 bits.
 PLATFORMS ?= darwin/arm64 windows/amd64 freebsd/amd64 linux/386 linux/arm
 
 STATICCHECK = $(GO) tool -modfile=$(CURDIR)/tools/go.mod staticcheck
 
-.PHONY: help test fmt fix vet lint unit fuzz cross integration docs bench accuracy soak cover deps
+.PHONY: help test fmt fix vet lint unit fuzz cross integration docs bench accuracy peers soak cover deps
 .NOTPARALLEL:
 
 help: ## show this
@@ -59,6 +63,10 @@ docs: ## write the tables of docs/clients.md anew, by all real clients (root)
 
 accuracy: ## NTP's error beside chronyd's, each asked 200 times, in turn; five rounds (root)
 	cd integration && YESTERDAY_REQUIRE=1 $(GO) test -run '^$$' -bench '^BenchmarkAccuracy$$' -benchtime 200x -count 5 .
+
+peers: deps ## this server beside others: PEERS_ROUNDS rounds (5), ten minutes; writes docs/performance.md (root)
+	cd integration && YESTERDAY_PEERS=$(PEERS_ROUNDS) YESTERDAY_PEERS_SECONDS=$(PEERS_SECONDS) \
+		$(GO) test -count=1 -v -timeout 30m -run '^TestPeers$$' .
 
 bench: ## all benchmarks
 	$(GO) test -run '^$$' -bench . -benchmem ./...

@@ -11,7 +11,7 @@ import (
 const ByHand = "<!-- all above is written by make peers, what follows by hand -->\n"
 
 // titles is how the page calls services and paths.
-var titles = map[string]string{NTP: "NTP", Time: "Time, RFC 868", Echo: "Echo, 64 bytes", Veth: "a veth pair", Loopback: "loopback"}
+var titles = map[string]string{NTP: "NTP", Time: "Time, RFC 868", Echo: fmt.Sprintf("Echo, %d bytes", EchoSize), Veth: "a veth pair", Loopback: "loopback"}
 
 // Page is the page that tells of the Run, with plot the address of its picture. old is the page that it replaces, of which
 // it keeps what people wrote.
@@ -40,7 +40,11 @@ func (r *Run) Page(plot, old string) string {
 	}
 	p("Medians of all rounds. *Ours is better by* is the median of the rounds' ratios (least–greatest): more than 1 means that `yesterday`")
 	p("answers more, or sooner. A CPU-second is a second in which the server's core was busy, with the server itself or with the kernel's")
-	p("work there. p50 and p99 are round trips with one request outstanding.\n")
+	p("work there. p50 and p99 are round trips with one request outstanding. With ≥ the generator was the bottleneck in most rounds: the")
+	p("server could do more.\n")
+	for _, line := range r.losses() {
+		p("%s\n", line)
+	}
 
 	p("## At rest\n")
 	p("`yesterday serve` with all its services, when nobody asks: median (least–greatest).\n")
@@ -72,7 +76,7 @@ func (r *Run) Page(plot, old string) string {
 	p("%s", table([][]string{
 		{"what", "value"},
 		{"when", r.Began.UTC().Format("2006-01-02 15:04 MST") + ", for " + r.Took.Round(time.Second).String()},
-		{"machine", fmt.Sprintf("%s, %d cores, %s", r.Machine.CPU, r.Machine.Cores, strings.Replace(mebibytes(float64(r.Machine.Memory)), ".0", "", 1))},
+		{"machine", fmt.Sprintf("%s, %d cores, %s", r.Machine.CPU, r.Machine.Cores, gibibytes(float64(r.Machine.Memory)))},
 		{"system", r.Machine.System + ", Linux " + r.Machine.Kernel},
 		{"compilers", r.Machine.Go + ", " + r.Machine.C},
 		{"rounds", fmt.Sprint(r.Load.Rounds)},
@@ -81,12 +85,13 @@ func (r *Run) Page(plot, old string) string {
 	}))
 	p("In each round every server is started afresh for each service and path, warmed up, saturated, asked one by one, and ended, in an")
 	p("order that rotates. It has one core to itself; the generator, `yesterday bench --max`, has the other. It matches each reply to")
-	p("its request and checks it. Over the veth pair, which joins two network namespaces, each side's receive processing is on that side's core")
-	p("(RPS). Over loopback both sides are in one namespace, and the kernel does a datagram's receive processing where it was sent.")
-	p("There the addresses are of 10.0.0.0/8, on the interface lo, so that the limit for each client, from which 127.0.0.0/8 is exempt, does its work")
-	p("there as well.\n")
-	p("`yesterday serve` runs as it does without flags: allow-list, limit, loop protection, counters, request lines and kernel stamps are on. The")
-	p("others are set up to answer everybody without a limit.")
+	p("its request and checks it.\n")
+	p("Over the veth pair, which joins two network namespaces, the kernel's receive processing of the requests is on the server's core (RPS), as")
+	p("on a machine of its own. Over loopback both sides are in one namespace, and the kernel receives a datagram on the core")
+	p("that sent it. A closed loop keeps as many requests under way as are said above, so nobody's receive buffer overflows.\n")
+	p("`yesterday serve` has on what it has on without flags: allow-list, limit, loop protection, rules, counters, the tap with the request")
+	p("lines, and kernel stamps. On loopback, which has no limit by default, it is given one above the load, so that the limit's work is in")
+	p("the figures. The others are set up to answer everybody without a limit.")
 	for _, remark := range r.Remarks {
 		p("\n%s", remark)
 	}
@@ -100,7 +105,7 @@ func (r *Run) Page(plot, old string) string {
 // comparison is the table of the servers of one service over one path.
 func (r *Run) comparison(path, service string, names []string) string {
 	const better = "ours is better by"
-	rows := [][]string{{"server", Rate.Name, better, PerCPU.Name, better, Median.Name, better, P99.Name, better}}
+	rows := [][]string{{"server", Rate.Name, better, "core busy", PerCPU.Name, better, Median.Name, better, P99.Name, better}}
 	for _, name := range names {
 		row := []string{name}
 		for _, m := range []Measure{Rate, PerCPU, Median, P99} {
@@ -108,7 +113,14 @@ func (r *Run) comparison(path, service string, names []string) string {
 			if name != Ours {
 				ratio = r.ratio(path, service, name, m).times()
 			}
-			row = append(row, r.of(path, service, name, m).median(m.Format), ratio)
+			value := r.of(path, service, name, m).median(m.Format)
+			if m.Name == Rate.Name && r.limited(path, service, name) {
+				value = "≥ " + value
+			}
+			row = append(row, value, ratio)
+			if m.Name == Rate.Name {
+				row = append(row, r.of(path, service, name, busy).median(busy.Format))
+			}
 		}
 		rows = append(rows, row)
 	}

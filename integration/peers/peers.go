@@ -8,6 +8,7 @@
 package peers
 
 import (
+	"fmt"
 	"time"
 )
 
@@ -34,6 +35,9 @@ const (
 	Veth     = "veth"
 	Loopback = "loopback"
 )
+
+// EchoSize is how many bytes an echo has.
+const EchoSize = 64
 
 // Order in which paths and services are told.
 var (
@@ -122,6 +126,41 @@ var (
 	// P99 is its 99th percentile.
 	P99 = Measure{"p99", func(s Sample) float64 { return float64(s.P99) }, true, micros}
 )
+
+// busy is how busy the server's core was at saturation.
+var busy = Measure{"core busy", func(s Sample) float64 { return s.Busy }, false, whole}
+
+// limited tells whether the generator was the bottleneck in most rounds.
+func (r *Run) limited(path, service, server string) bool {
+	limited, all := 0, 0
+	for _, s := range r.Samples {
+		if s.Path == path && s.Service == service && s.Server == server {
+			all++
+			if s.Limit != "" {
+				limited++
+			}
+		}
+	}
+	return 2*limited > all
+}
+
+// losses tells who left more than one request in a thousand unanswered at saturation, by the median.
+func (r *Run) losses() []string {
+	lost := Measure{Of: func(s Sample) float64 { return s.Lost }}
+	var lines []string
+	for _, path := range paths {
+		for _, service := range services {
+			for _, name := range r.measured(path, service) {
+				s := r.of(path, service, name, lost) // of the rounds in which any were
+				if 2*s.N > r.Load.Rounds && s.Median > 0.001 {
+					lines = append(lines, fmt.Sprintf("%s left %s of the requests for %s over %s unanswered at saturation.",
+						name, percent(s.Median), service, path))
+				}
+			}
+		}
+	}
+	return lines
+}
 
 // of is a server's figures for a service over a path, one a round that has one.
 func (r *Run) of(path, service, server string, m Measure) Spread {

@@ -119,7 +119,7 @@ func sample() *Run {
 		Began:   time.Date(2026, 11, 22, 18, 30, 0, 0, time.UTC),
 		Took:    9*time.Minute + 41200*time.Millisecond,
 		Machine: Machine{CPU: "A <CPU> & more", Cores: 2, Memory: 24 << 30, System: "Debian 12", Kernel: "6.18.44", Go: "go1.26.8", C: "gcc 12.2.0"},
-		Load: Load{Rounds: 3, Saturated: 2 * time.Second, Single: time.Second, Window: 256, Sources: 1024,
+		Load: Load{Rounds: 3, Saturated: 2 * time.Second, Single: time.Second, Window: 128, Sources: 1024,
 			Resting: 3 * time.Second},
 		Servers: []Server{
 			{Name: Ours, Version: "1.0", How: "yesterday serve", Answers: services},
@@ -143,6 +143,11 @@ func sample() *Run {
 						Rate: (200_000 - 10_000*float64(i) + 5_000*float64(j)) / slow, PerCPU: 210_000 / slow, Busy: 0.95,
 						Median: time.Duration(8_000 * slow), P99: time.Duration(20_000 * slow),
 					})
+					if s := &r.Samples[len(r.Samples)-1]; server.Name == Ceiling && path == Loopback {
+						s.Limit = "held"
+					} else if server.Name == PlainGo && path == Veth && service == Echo {
+						s.Lost = 0.004 * float64(round)
+					}
 				}
 			}
 		}

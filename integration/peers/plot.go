@@ -11,7 +11,7 @@ import (
 const (
 	plotWidth   = 920
 	plotMargin  = 24
-	nameWidth   = 132 // of the servers' names, left of a panel's bars
+	nameWidth   = 142 // of the servers' names, left of a panel's bars
 	valueWidth  = 62  // of the values, right of them
 	panelGap    = 28
 	barHeight   = 16
@@ -60,7 +60,7 @@ type plotRow struct {
 var plotRows = []plotRow{
 	{"NTP: replies a second at saturation, one core", NTP, Rate},
 	{"Time, RFC 868: replies a second at saturation, one core", Time, Rate},
-	{"Echo, 64 bytes: replies a second at saturation, one core", Echo, Rate},
+	{titles[Echo] + ": replies a second at saturation, one core", Echo, Rate},
 	{"NTP: median round trip with one request outstanding (shorter is better)", NTP, Median},
 }
 

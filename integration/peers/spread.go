@@ -69,5 +69,11 @@ func digits(v float64) string {
 // percent writes a share of 1.
 func percent(share float64) string { return fmt.Sprintf("%.2f %%", 100*share) }
 
+// whole writes a share of 1 without decimals.
+func whole(share float64) string { return fmt.Sprintf("%.0f %%", 100*share) }
+
+// gibibytes writes bytes.
+func gibibytes(n float64) string { return fmt.Sprintf("%.0f GiB", n/(1<<30)) }
+
 // mebibytes writes bytes.
 func mebibytes(n float64) string { return fmt.Sprintf("%.1f MiB", n/(1<<20)) }
