@@ -77,8 +77,11 @@ func (h NTPHandler) Serve(p *exchange.Reply, r *exchange.Request) exchange.Verdi
 	if sent.Before(r.Received) {
 		sent = r.Received
 	}
-	received := r.Clock.Segment(r.Received).At(r.Received)
-	segment := r.Clock.Segment(sent)
+	segment := r.Clock.Segment(r.Received)
+	received := segment.At(r.Received)
+	if !segment.Until.IsZero() && !sent.Before(segment.Until) {
+		segment = r.Clock.Segment(sent)
+	}
 	p.Told = segment.At(sent)
 
 	a := ntp.Header{
