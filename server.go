@@ -39,6 +39,9 @@ type Server struct {
 
 	// Lab gives each client its clock and its faults, instead of Clock. It may be set anew at any time. Nil: all live by
 	// Clock, without faults.
+	//
+	// What faults hold back is bounded: of each UDP shard 16,384 replies and 16 MiB, and of one source address a quarter
+	// of that; of each TCP endpoint 512 connections that wait or are silent, half of those that may be open.
 	Lab *lab.Lab
 
 	// Seed chooses the random numbers of Lab's faults: those of each endpoint and shard follow from it.

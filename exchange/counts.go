@@ -12,6 +12,7 @@ type Counts struct {
 	Overflow uint64           // datagrams that the kernel dropped because the receive buffer was full
 	Errors   uint64           // failed receives or accepts after which the service went on
 	Untold   uint64           // Records lost because whoever watches was too slow
+	Uncopied uint64           // Copies of answers that found no room: the answers went out without them
 }
 
 // Add adds o to c.
@@ -25,6 +26,7 @@ func (c *Counts) Add(o Counts) {
 	c.Overflow += o.Overflow
 	c.Errors += o.Errors
 	c.Untold += o.Untold
+	c.Uncopied += o.Uncopied
 }
 
 // Count counts one request; notes are those of its Reply, which only an answer and a fault have.
@@ -79,9 +81,10 @@ func (c *Counts) Causes() iter.Seq2[string, uint64] {
 type Counters struct {
 	Local     Counts
 	published struct {
-		verdicts                 [NumVerdicts]atomic.Uint64
-		notes                    [NumNotes]atomic.Uint64
-		overflow, errors, untold atomic.Uint64
+		verdicts         [NumVerdicts]atomic.Uint64
+		notes            [NumNotes]atomic.Uint64
+		overflow, errors atomic.Uint64
+		untold, uncopied atomic.Uint64
 	}
 }
 
@@ -102,6 +105,7 @@ func (c *Counters) Publish() {
 	store(&p.overflow, c.Local.Overflow)
 	store(&p.errors, c.Local.Errors)
 	store(&p.untold, c.Local.Untold)
+	store(&p.uncopied, c.Local.Uncopied)
 }
 
 // Load returns what was last published. Any goroutine may call it.
@@ -114,6 +118,7 @@ func (c *Counters) Load() Counts {
 	for i := range n.Notes {
 		n.Notes[i] = p.notes[i].Load()
 	}
-	n.Overflow, n.Errors, n.Untold = p.overflow.Load(), p.errors.Load(), p.untold.Load()
+	n.Overflow, n.Errors = p.overflow.Load(), p.errors.Load()
+	n.Untold, n.Uncopied = p.untold.Load(), p.uncopied.Load()
 	return n
 }

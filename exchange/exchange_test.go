@@ -89,6 +89,7 @@ func TestCounts(t *testing.T) {
 	c.Local.Overflow = 3
 	c.Local.Errors = 1
 	c.Local.Untold = 4
+	c.Local.Uncopied = 6
 	if got := c.Load(); got != (Counts{}) {
 		t.Errorf("before Publish: %+v", got)
 	}
@@ -98,7 +99,7 @@ func TestCounts(t *testing.T) {
 		t.Errorf("published %+v, want %+v", got, c.Local)
 	}
 	got.Add(got)
-	if got.Answered() != 10 || got.Dropped() != 10 || got.Errors != 2 || got.Untold != 8 {
+	if got.Answered() != 10 || got.Dropped() != 10 || got.Errors != 2 || got.Untold != 8 || got.Uncopied != 12 {
 		t.Errorf("the double is %+v", got)
 	}
 	causes := maps.Collect(got.Causes())

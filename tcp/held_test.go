@@ -23,8 +23,8 @@ func late(delay time.Duration) exchange.Handler {
 	})
 }
 
-// silent answers nothing, on purpose.
-var silent = exchange.HandlerFunc(func(p *exchange.Reply, r *exchange.Request) exchange.Verdict {
+// mute answers nothing, on purpose.
+var mute = exchange.HandlerFunc(func(p *exchange.Reply, r *exchange.Request) exchange.Verdict {
 	p.Data = append(p.Data, "never sent"...)
 	p.Notes, p.Told = exchange.FaultSilence, r.Received
 	return exchange.Fault
@@ -35,7 +35,7 @@ func entered(t *testing.T, s *Server, n int) {
 	t.Helper()
 	for end := time.Now().Add(patience); ; runtime.Gosched() {
 		s.mu.Lock()
-		open := len(s.conns)
+		open := len(s.places.open)
 		s.mu.Unlock()
 		if open == n {
 			return
@@ -207,9 +207,10 @@ func TestCutOffStays(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	s := &Server{conns: map[*net.TCPConn]struct{}{conn: {}}}
+	s := new(Server)
+	s.enter(&place{conn: conn})
 	s.stop(true)
-	if _, n, err := s.talk(conn, []byte("late")); n > 0 || !errors.Is(err, os.ErrDeadlineExceeded) {
+	if _, n, err := s.talk(conn, []byte("late"), nil); n > 0 || !errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Errorf("%d bytes written, %v", n, err)
 	}
 }
@@ -217,7 +218,7 @@ func TestCutOffStays(t *testing.T) {
 // A fault is told at once, and its connection stays open and silent until the asker resets it.
 func TestFaultIsSilent(t *testing.T) {
 	for _, stream := range []bool{false, true} {
-		s := &Server{Service: "time", Handler: silent, Stream: stream, Tap: exchange.NewTap()}
+		s := &Server{Service: "time", Handler: mute, Stream: stream, Tap: exchange.NewTap()}
 		addr, ended := serve(t, s)
 		conn := dial(t, addr)
 		for range 2 {
@@ -248,7 +249,7 @@ func TestFaultIsSilent(t *testing.T) {
 
 // Who has sent its last byte gets no end, and so no answer: not before IdleTimeout or a stop.
 func TestFaultOutlastsHalfClose(t *testing.T) {
-	s := &Server{Handler: silent}
+	s := &Server{Handler: mute}
 	addr, ended := serve(t, s)
 	conn := dial(t, addr)
 	conn.CloseWrite()
@@ -262,7 +263,7 @@ func TestFaultOutlastsHalfClose(t *testing.T) {
 }
 
 func TestFaultEndsWithIdleTimeout(t *testing.T) {
-	s := &Server{Handler: silent, IdleTimeout: 20 * time.Millisecond}
+	s := &Server{Handler: mute, IdleTimeout: 20 * time.Millisecond}
 	addr, _ := serve(t, s)
 	before := time.Now()
 	if got, err := io.ReadAll(dial(t, addr)); err != nil || len(got) > 0 {
@@ -278,7 +279,7 @@ func TestStopEndsFaults(t *testing.T) {
 		"Shutdown": func(s *Server) error { return s.Shutdown(context.Background()) },
 		"Close":    (*Server).Close,
 	} {
-		s := &Server{Handler: silent, IdleTimeout: time.Hour}
+		s := &Server{Handler: mute, IdleTimeout: time.Hour}
 		addr, ended := serve(t, s)
 		conn := dial(t, addr)
 		entered(t, s, 1)
@@ -290,22 +291,5 @@ func TestStopEndsFaults(t *testing.T) {
 		if got, err := io.ReadAll(conn); len(got) > 0 || err != nil {
 			t.Errorf("%s: read %q, %v", name, got, err)
 		}
-	}
-}
-
-// Who waits or gets silence takes a place as others do.
-func TestMaxConnsHoldsForAll(t *testing.T) {
-	for name, h := range map[string]exchange.Handler{"delay": late(time.Hour), "fault": silent} {
-		s := &Server{Handler: h, MaxConns: 1}
-		addr, _ := serve(t, s)
-		dial(t, addr)
-		entered(t, s, 1)
-		if _, ok := greeted(addr, 1); ok {
-			t.Errorf("%s: a second was greeted", name)
-		}
-		if n := s.Counts().Verdicts[exchange.Full]; n != 1 {
-			t.Errorf("%s: full: %d, want 1", name, n)
-		}
-		s.Close()
 	}
 }

@@ -1,8 +1,9 @@
 // Package tcp serves on connect: a [exchange.Handler]'s reply is written when a connection is opened, and the
 // connection is closed (RFC 868, RFC 867), or its bytes are sent back as they come (RFC 862).
 //
-// A Reply's Delay holds back the first byte, of a stream too; its Copies are not sent. A connection whose Verdict is
-// [exchange.Fault] is left open and silent, until the asker resets it or IdleTimeout ends it.
+// A Reply's Delay holds back the first byte, of a stream too; its Copies are not sent. An asker who resets the
+// connection meanwhile gives up the answer, one who has sent its last byte does not. A connection whose Verdict is
+// [exchange.Fault] is left open and silent, until the asker resets it, IdleTimeout ends it, or another needs its place.
 package tcp
 
 import (
@@ -26,9 +27,6 @@ const (
 	// drainFor is how long an answered connection is read before it is closed: closing over unread bytes sends a
 	// reset, which may overtake the answer.
 	drainFor = time.Second
-
-	// dueSoon is how early a greeting that is held back is written when the server stops. What is due later is not.
-	dueSoon = time.Second
 
 	// maxPause bounds the wait after a failed accept, which doubles while they go on failing.
 	maxPause = time.Second
@@ -71,8 +69,10 @@ type Server struct {
 	// begins. Nil: none are written.
 	Tap *exchange.Tap
 
-	// MaxConns is how many connections may be open, those that wait for a Delay and the silent ones among them; one
-	// more is closed at once. 0: 1,024.
+	// MaxConns is how many connections may be open; one more is closed at once. 0: 1,024.
+	//
+	// Those that wait for a Delay and those that are silent by a Fault may be half of them, rounded up. Where there is no
+	// place for a connection, of whichever kind, the one that has been silent longest is closed for it, if there is one.
 	MaxConns int
 
 	// IdleTimeout is how long a connection may be silent, or not take what is written; a Delay is not part of it. 0:
@@ -81,7 +81,7 @@ type Server struct {
 
 	mu       sync.Mutex
 	listener *net.TCPListener
-	conns    map[*net.TCPConn]struct{}
+	places   places
 	closed   bool
 	cut      bool          // closed, and nothing more is written
 	stopping chan struct{} // closed with closed; nil until Serve
@@ -103,7 +103,6 @@ func (s *Server) Serve(ctx context.Context, l *net.TCPListener) error {
 		return ErrServerClosed
 	}
 	s.listener = l
-	s.conns = make(map[*net.TCPConn]struct{})
 	s.stopping = make(chan struct{})
 	s.done = make(chan struct{})
 	s.ring = s.Tap.Ring()
@@ -163,112 +162,62 @@ func (s *Server) greet(conn *net.TCPConn, open *sync.WaitGroup) {
 	}
 	var reply exchange.Reply
 	verdict := s.Handler.Serve(&reply, &r)
-	if (verdict == exchange.Answer || verdict == exchange.Fault) && !s.enter(conn) {
+	p := &place{conn: conn}
+	switch {
+	case verdict == exchange.Fault:
+		p.kind, p.taken = silent, make(chan struct{})
+	case reply.Delay > 0:
+		p.kind = delayed
+	}
+	if (verdict == exchange.Answer || verdict == exchange.Fault) && !s.enter(p) {
 		verdict = exchange.Full
 	}
 	switch verdict {
 	case exchange.Answer:
 		open.Go(func() {
-			defer s.leave(conn)
-			s.answer(conn, &r, &reply)
+			defer s.leave(p)
+			s.answer(p, &r, &reply)
 		})
 	case exchange.Fault:
 		s.ended(&r, &reply, verdict, 0, 0) // what it sends counts no more
 		open.Go(func() {
-			defer s.leave(conn)
-			s.ignore(conn)
+			defer s.leave(p)
+			s.ignore(p)
 		})
 	default:
-		conn.SetLinger(0) // who is refused leaves no state here
+		s.ended(&r, &reply, verdict, 0, 0) // before the asker can know
+		conn.SetLinger(0)                  // who is refused leaves no state here
 		conn.Close()
-		s.ended(&r, &reply, verdict, 0, 0)
 	}
 }
 
 // answer writes the Reply when it is due, and tells of it.
-func (s *Server) answer(conn *net.TCPConn, r *exchange.Request, p *exchange.Reply) {
-	verdict := exchange.Unsent
-	var asked, answered int
-	if s.hold(p.Delay) {
+func (s *Server) answer(at *place, r *exchange.Request, p *exchange.Reply) {
+	verdict, answered := exchange.Unsent, 0
+	early, due := s.hold(at.conn, p.Delay)
+	asked := len(early)
+	if due {
+		s.settle(at)
 		var err error
-		asked, answered, err = s.talk(conn, p.Data)
-		if err == nil || answered > 0 || len(p.Data) == 0 {
+		asked, answered, err = s.talk(at.conn, p.Data, early)
+		if err == nil || answered > 0 || len(p.Data)+asked == 0 {
 			verdict = exchange.Answer
 		}
 	}
 	s.ended(r, p, verdict, asked, answered) // what it sends from now on counts no more
-	s.drain(conn)
+	s.drain(at.conn)
 }
 
-// hold waits for delay, and tells whether the first byte is to be written. A stop ends the wait.
-func (s *Server) hold(delay time.Duration) bool {
-	if delay <= 0 {
-		return true
-	}
-	due := time.Now().Add(delay)
-	timer := time.NewTimer(delay)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-s.stopping:
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		return !s.cut && time.Until(due) <= dueSoon
-	}
-}
-
-// ignore reads what comes, and says nothing, until the asker resets or falls silent, or the server stops. Who has sent its
-// last byte may still wait for ours.
-func (s *Server) ignore(conn *net.TCPConn) {
-	buf := make([]byte, 4<<10)
-	for s.extend(conn, s.idle()) {
-		_, err := conn.Read(buf)
-		switch {
-		case err == io.EOF:
-			timer := time.NewTimer(s.idle())
-			defer timer.Stop()
-			select {
-			case <-timer.C:
-			case <-s.stopping:
-			}
-			return
-		case err != nil:
-			return
-		}
-	}
-}
-
-// enter keeps conn among the open ones, if there is room for one more.
-func (s *Server) enter(conn *net.TCPConn) bool {
-	limit := s.MaxConns
-	if limit == 0 {
-		limit = defaultMaxConns
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.closed || len(s.conns) >= limit {
-		return false
-	}
-	s.conns[conn] = struct{}{}
-	return true
-}
-
-func (s *Server) leave(conn *net.TCPConn) {
-	conn.Close()
-	s.mu.Lock()
-	delete(s.conns, conn)
-	s.mu.Unlock()
-}
-
-// talk writes the greeting, and streams if it is to. It returns how many bytes came and went.
-func (s *Server) talk(conn *net.TCPConn, greeting []byte) (asked, answered int, err error) {
+// talk writes the greeting, and streams if it is to, beginning with what came early. It returns how many bytes came and
+// went.
+func (s *Server) talk(conn *net.TCPConn, greeting, early []byte) (asked, answered int, err error) {
+	asked = len(early)
 	s.mu.Lock()
 	if !s.cut { // else the deadline is past, and stays so
 		conn.SetWriteDeadline(time.Now().Add(s.idle()))
 	}
 	s.mu.Unlock()
-	if answered, err = conn.Write(greeting); err != nil {
+	if answered, err = conn.Write(append(greeting, early...)); err != nil {
 		return asked, answered, err
 	}
 	if s.Stream {
@@ -352,15 +301,15 @@ func (s *Server) stop(cut bool) {
 			s.listener.Close()
 		}
 	}
-	for conn := range s.conns {
-		conn.SetReadDeadline(time.Unix(1, 0))
+	for p := range s.places.open {
+		p.conn.SetReadDeadline(time.Unix(1, 0))
 		if s.cut {
-			conn.SetWriteDeadline(time.Unix(1, 0))
+			p.conn.SetWriteDeadline(time.Unix(1, 0))
 		}
 	}
 }
 
-// Shutdown takes no more connections, lets each write what it has read, and its greeting at once where a Delay ends
+// Shutdown takes no more connections, lets each write what it has read, and what a Delay holds back at once if that ends
 // within a second (else it is counted and told as [exchange.Unsent]), and returns nil when Serve has let go of
 // everything. If ctx is done first, it closes all at once, as Close does, and returns the context's error. Once called,
 // the Server cannot be used again.

@@ -128,7 +128,7 @@ func (c *streamConn) Write(b []byte) (n int, err error) {
 	}
 }
 
-// CloseWrite ends what the client sends; what the server still has to send can be read.
+// CloseWrite ends what the client sends; what the server still has to send can be read, and its silence lasts.
 func (c *streamConn) CloseWrite() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -136,6 +136,12 @@ func (c *streamConn) CloseWrite() error {
 		return c.failed("close", net.ErrClosed)
 	}
 	c.half = true
+	if c.silent { // as long as if this were bytes
+		if !reached(c.fin) {
+			c.extend()
+		}
+		return nil
+	}
 	c.finish(time.Now())
 	return nil
 }

@@ -120,10 +120,14 @@ func TestMemorySilence(t *testing.T) {
 				wantError(t, conn, io.EOF, 30*time.Second)
 				wantBroken(t, conn)
 
+				// Its half-close is not heard otherwise than what it writes.
 				conn = dial(t, s, "tcp", k)
+				time.Sleep(20 * time.Second)
+				closeWrite(t, conn)
+				wantBroken(t, conn)
+				wantError(t, conn, io.EOF, 30*time.Second)
 				closeWrite(t, conn)
 				wantError(t, conn, io.EOF, 0)
-				wantBroken(t, conn)
 			}
 		}
 	})

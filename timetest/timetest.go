@@ -58,8 +58,8 @@ func NewServer(tb testing.TB, text string) *Server {
 // or back, nor takes any time, but by a fault. It has no guard: every address is answered, as often as it asks.
 //
 // It sends and takes what the server of NewServer would, but for what is of the operating system. A connection over UDP holds
-// any number of replies that nobody reads. One over TCP takes as much as 256 KiB that nobody reads; it is closed by the server
-// when it was silent for 30 seconds, as is usual there.
+// any number of replies that nobody reads, or that a fault holds back. One over TCP takes as much as 256 KiB that nobody reads;
+// it is closed by the server when it was silent for 30 seconds, as is usual there, and never for another's sake.
 func NewMemoryServer(tb testing.TB, text string) *Server {
 	tb.Helper()
 	s := newServer(tb, text)

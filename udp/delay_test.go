@@ -214,32 +214,59 @@ func TestCloseSendsNothingHeld(t *testing.T) {
 	}
 }
 
-// Where all places are taken, a delayed reply is refused, with its copies, and others are answered.
+// Where all of the asker's places are taken, a delayed reply is refused, with its copies; others are answered, without
+// copies.
 func TestFull(t *testing.T) {
 	tap := exchange.NewTap()
 	s := &Server{Tap: tap, NewHandler: newPlanned}
 	addr, _ := serve(t, s, loopback, 1)
 	conn := dial(t, addr)
-	write(t, conn, fmt.Sprint("1h ", maxHeld-2), "1h 1", "0s 2", "0s 1", "now")
-	got := read(t, conn, 3) // the copy may be the last
+	write(t, conn, fmt.Sprint("1h ", maxShare-2), "1h 1", "0s 2", "0s 1", "now")
+	got := read(t, conn, 4) // the copy may be the last
 	slices.Sort(got)
-	if want := []string{"0s 1", "0s 1", "now"}; !slices.Equal(got, want) {
+	if want := []string{"0s 1", "0s 1", "0s 2", "now"}; !slices.Equal(got, want) {
 		t.Errorf("replies %q, want %q", got, want)
 	}
 	s.Close()
 	noMore(t, conn)
 	n := s.Counts()
-	if n.Verdicts[exchange.Full] != 2 || n.Answered() != 2 || n.Verdicts[exchange.Unsent] != 1 {
-		t.Errorf("counts %v, want two full, two answered, one unsent", n.Verdicts)
+	if n.Verdicts[exchange.Full] != 1 || n.Answered() != 3 || n.Verdicts[exchange.Unsent] != 1 || n.Uncopied != 2 || n.Notes[4] != 1 {
+		t.Errorf("counts %+v, want one full, three answered, one with a copy and one without its two, one unsent", n)
 	}
-	full := 0
+	full, bare := 0, 0
 	for _, d := range records(t, tap) {
-		if d.Verdict == exchange.Full && d.Answered == 0 && d.Notes == 0 && d.Asked == 4 {
+		switch {
+		case d.Verdict == exchange.Full && d.Answered == 0 && d.Notes == 0 && d.Asked == 4:
 			full++
+		case d.Verdict == exchange.Answer && d.Answered == 4 && d.Notes == 0:
+			bare++
 		}
 	}
-	if full != 2 {
-		t.Errorf("%d records of it, want 2", full)
+	if full != 1 || bare != 1 {
+		t.Errorf("%d records of it, and %d without copies, want 1 and 1", full, bare)
+	}
+}
+
+// Once due, a reply does not wait longer on a shard that has nothing to do. A busy machine may hold up one, or many.
+func TestHeldReplyIsNotLate(t *testing.T) {
+	const delay, late = 5 * time.Millisecond, 5 * time.Millisecond
+	for _, shards := range []int{1, 2} {
+		addr, _ := serve(t, &Server{NewHandler: newPlanned}, loopback, shards)
+		conn := dial(t, addr)
+		conn.SetDeadline(time.Now().Add(6 * patience))
+		least := time.Hour
+		for try := 0; try < 20 || least >= delay+late && try < 400; try++ {
+			before := time.Now()
+			ask(t, conn, []byte("5ms 0"))
+			took := time.Since(before)
+			if took < delay {
+				t.Fatalf("%d shards: a reply after %v, want %v at least", shards, took, delay)
+			}
+			least = min(least, took)
+		}
+		if least >= delay+late {
+			t.Errorf("%d shards: no reply came before %v, want one before %v", shards, least, delay+late)
+		}
 	}
 }
 

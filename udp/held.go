@@ -2,6 +2,7 @@ package udp
 
 import (
 	"container/heap"
+	"net/netip"
 	"time"
 
 	"github.com/yesterday-time/yesterday/exchange"
@@ -11,6 +12,11 @@ const (
 	// maxHeld and maxHeldBytes bound what a shard holds back: the datagrams, and the sum of their lengths.
 	maxHeld      = 16_384
 	maxHeldBytes = 16 << 20
+
+	// maxShare and maxShareBytes are what is held of that for one source address: a quarter, lest faults that were made
+	// for one client keep the others' replies from being held.
+	maxShare      = maxHeld / 4
+	maxShareBytes = maxHeldBytes / 4
 
 	// dueSoon is how early a held reply is sent when the server stops. What is due later is not sent.
 	dueSoon = time.Second
@@ -22,6 +28,7 @@ type held struct {
 	order uint64 // of those due at the same time, the lower goes first
 	data  []byte
 	to    destination
+	from  netip.Addr      // who asked
 	told  exchange.Record // what is told once it is sent
 	copy  bool            // neither told nor counted: its original is
 }
@@ -29,17 +36,21 @@ type held struct {
 // holds tells whether p, or a part of it, is to be held back.
 func holds(p *exchange.Reply) bool { return p.Delay > 0 || p.Copies > 0 }
 
-// A heldQueue is what one shard holds back, the first due first. It allocates only to hold more than ever before, or
-// what is longer than replyRoom.
+// A share is what is held for one source address.
+type share struct{ number, bytes int }
+
+// A heldQueue is what one shard holds back, the first due first. It allocates only to hold more than ever before, or for
+// more addresses, or what is longer than replyRoom.
 type heldQueue struct {
-	heap  heldHeap
-	spare []*held // to be used again
-	bytes int     // held
-	order uint64
+	heap   heldHeap
+	spare  []*held // to be used again
+	bytes  int     // held
+	shares map[netip.Addr]share
+	order  uint64
 }
 
-// hold takes what of p is not to be sent now: its copies, and p itself where it is delayed, with told to tell of it. It
-// keeps none of its arguments' memory. Where there is no room for all, it takes nothing and returns false.
+// hold takes what of p is not to be sent now: its copies, and p itself where it is delayed, with told to tell of it and of
+// who asked. It keeps none of its arguments' memory. Where there is no room for all, it takes nothing and returns false.
 func (q *heldQueue) hold(now time.Time, p *exchange.Reply, told *exchange.Record, to *destination) bool {
 	n, due := min(max(p.Copies, 0), maxHeld+1), now
 	if p.Delay > 0 {
@@ -48,14 +59,20 @@ func (q *heldQueue) hold(now time.Time, p *exchange.Reply, told *exchange.Record
 	if n == 0 {
 		return true
 	}
-	if n > maxHeld-len(q.heap) || len(p.Data) > (maxHeldBytes-q.bytes)/n {
+	from := told.From.Addr()
+	its := q.shares[from]
+	if n > min(maxHeld-len(q.heap), maxShare-its.number) || len(p.Data) > min(maxHeldBytes-q.bytes, maxShareBytes-its.bytes)/n {
 		return false
 	}
+	if q.shares == nil {
+		q.shares = make(map[netip.Addr]share)
+	}
+	q.shares[from] = share{its.number + n, its.bytes + n*len(p.Data)}
 	for i := range n {
 		h := q.blank()
 		h.due, h.order = due, q.order
 		h.data = append(h.data, p.Data...)
-		h.to = *to
+		h.to, h.from = *to, from
 		if h.copy = i > 0 || p.Delay <= 0; !h.copy {
 			h.told = *told
 		}
@@ -86,6 +103,13 @@ func (q *heldQueue) take(now time.Time) *held {
 func (q *heldQueue) first() *held {
 	h := heap.Pop(&q.heap).(*held)
 	q.bytes -= len(h.data)
+	its := q.shares[h.from]
+	if its.number--; its.number == 0 {
+		delete(q.shares, h.from)
+		return h
+	}
+	its.bytes -= len(h.data)
+	q.shares[h.from] = its
 	return h
 }
 
@@ -131,12 +155,20 @@ func (h *heldHeap) Pop() any {
 	return x
 }
 
-// hold holds back what of the shard's reply, which goes to to, is not to be sent now. It returns false where there is no
-// room for all of it.
+// hold holds back what of the shard's reply, which goes to to, is not to be sent now. Copies for which there is no room are
+// not made, unless the reply is delayed: it returns false where there is no room for all of that.
 func (s *shard) hold(to *destination) bool {
 	var told exchange.Record
 	told.Tell(s.service, "udp", &s.request, &s.reply, exchange.Answer)
-	return s.held.hold(time.Now(), &s.reply, &told, to)
+	if s.held.hold(time.Now(), &s.reply, &told, to) {
+		return true
+	}
+	if s.reply.Delay > 0 {
+		return false
+	}
+	s.counters.Local.Uncopied += uint64(s.reply.Copies)
+	s.reply.Notes &^= exchange.FaultDuplicate
+	return true
 }
 
 // settle counts and tells what became of h, which was taken out, and lets go of it.

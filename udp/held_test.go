@@ -3,6 +3,7 @@ package udp
 import (
 	"fmt"
 	"math"
+	"net/netip"
 	"slices"
 	"strings"
 	"testing"
@@ -15,10 +16,25 @@ import (
 // start is the injected time of tests of the queue.
 var start = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 
-// put holds data until delay after start, in all n times, and tells whether there was room.
+// put holds data until delay after start, in all n times, for whoever has most room, and tells whether there was room.
 func (q *heldQueue) put(data string, delay time.Duration, n int) bool {
+	least := asker(0)
+	for i := range 8 {
+		if a, b := q.shares[asker(i)], q.shares[least]; a.bytes < b.bytes || a.bytes == b.bytes && a.number < b.number {
+			least = asker(i)
+		}
+	}
+	return q.putFor(least, data, delay, n)
+}
+
+func (q *heldQueue) putFor(from netip.Addr, data string, delay time.Duration, n int) bool {
 	p := exchange.Reply{Data: []byte(data), Delay: delay, Copies: n - 1}
-	return q.hold(start, &p, new(exchange.Record), new(destination))
+	return q.hold(start, &p, &exchange.Record{From: netip.AddrPortFrom(from, 1)}, new(destination))
+}
+
+// asker is one of many addresses.
+func asker(i int) netip.Addr {
+	return netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)})
 }
 
 // drain takes all that is due at delay after start and names it.
@@ -57,8 +73,8 @@ func TestHeldQueueOrder(t *testing.T) {
 			t.Errorf("at %d: %q, want %q", step.at, got, step.want)
 		}
 	}
-	if len(q.heap) != 0 || q.bytes != 0 {
-		t.Errorf("%d with %d bytes are left", len(q.heap), q.bytes)
+	if len(q.heap) != 0 || q.bytes != 0 || len(q.shares) != 0 {
+		t.Errorf("%d with %d bytes are left, of %d", len(q.heap), q.bytes, len(q.shares))
 	}
 }
 
@@ -149,6 +165,43 @@ func TestHeldQueueIsBoundedInBytes(t *testing.T) {
 	}
 }
 
+// One address has a quarter of all places, and of all bytes, and leaves the rest to the others.
+func TestHeldQueueShares(t *testing.T) {
+	for _, c := range []struct {
+		name, data string
+		n          int // fit a share
+	}{{"number", "x", maxHeld / 4}, {"bytes", strings.Repeat("x", 64<<10), maxHeldBytes / 4 >> 16}} {
+		var q heldQueue
+		for i := range 4 {
+			if !q.putFor(asker(i), c.data, time.Hour, c.n-1) || !q.putFor(asker(i), c.data, time.Second, 1) {
+				t.Errorf("%s: no room for the share of %d", c.name, i)
+			}
+			if q.putFor(asker(i), c.data, time.Second, 1) || q.putFor(asker(i), c.data, 0, 2) {
+				t.Errorf("%s: more than a share for %d", c.name, i)
+			}
+		}
+		if q.putFor(asker(4), c.data, time.Second, 1) {
+			t.Errorf("%s: more than all shares", c.name)
+		}
+		q.drain(time.Second)
+		if len(q.shares) != 4 || q.putFor(asker(0), c.data, time.Second, 2) || !q.putFor(asker(0), c.data, time.Second, 1) {
+			t.Errorf("%s: what has gone does not leave its room: %v", c.name, q.shares)
+		}
+		if q.putFor(asker(4), c.data, time.Second, 4) || !q.putFor(asker(4), c.data, time.Second, 3) {
+			t.Errorf("%s: what has gone does not leave its room to others: %v", c.name, q.shares)
+		}
+		if q.drain(time.Hour); len(q.shares) != 0 || q.bytes != 0 {
+			t.Errorf("%s: shares of nothing are left: %v", c.name, q.shares)
+		}
+	}
+	var q heldQueue
+	for _, a := range []string{"fe80::1%a", "fe80::1%b", "fe80::2%a", "127.0.0.1"} {
+		if !q.putFor(netip.MustParseAddr(a), "x", 1, maxHeld/4) {
+			t.Errorf("no room for %s", a)
+		}
+	}
+}
+
 func TestHeldQueueLetsGo(t *testing.T) {
 	var q heldQueue
 	for _, size := range []int{1, replyRoom, replyRoom + 1, 60_000} {
@@ -170,9 +223,11 @@ func TestHeldQueueAllocatesNothing(t *testing.T) {
 	var q heldQueue
 	p := exchange.Reply{Data: make([]byte, 48), Copies: 2}
 	told, to := new(exchange.Record), new(destination)
-	now := start
+	now, next := start, 0
 	if n := testing.AllocsPerRun(1000, func() {
 		for p.Delay = range time.Duration(20) {
+			told.From = netip.AddrPortFrom(asker(next), 1) // never the same
+			next++
 			q.hold(now, &p, told, to)
 		}
 		now = now.Add(15)

@@ -7,9 +7,11 @@
 // a datagram is, and broadcasts cannot be told from other datagrams.
 //
 // A Reply with a Delay is held back by its shard, and so are its Copies, those of an undelayed Reply until the batch it
-// is in has been sent. A shard holds 16,384 datagrams, and 16 MiB of them: a Reply that does not fit, with all its
-// Copies, is not sent, and its Verdict is [exchange.Full]. A Reply is counted and told once it is sent; Copies are
-// neither counted nor told, and those that the system refuses to send are passed over.
+// is in has been sent. A shard holds 16,384 datagrams, and 16 MiB of them, of which one source address has a quarter at
+// most. A delayed Reply that does not fit, with all its Copies, is not sent, and its Verdict is [exchange.Full]; one that
+// is not delayed goes out without its Copies, which are counted as uncopied, and without the note of a duplicate. A Reply
+// is counted and told once it is sent; Copies are neither counted nor told, and those that the system refuses to send are
+// passed over.
 package udp
 
 import (
@@ -120,8 +122,8 @@ func (s *Server) stop() {
 }
 
 // Shutdown stops receiving, answers what has been received, sends at once those held replies that are due within a
-// second, closes the Listener and returns nil when Serve has let go of everything. If ctx is done first, it closes at once, as Close does, and returns the context's error. Once called,
-// the Server cannot be used again.
+// second, closes the Listener and returns nil when Serve has let go of everything. If ctx is done first, it closes at
+// once, as Close does, and returns the context's error. Once called, the Server cannot be used again.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.stop()
 	if s.listener == nil {

@@ -3,7 +3,9 @@
 package udp
 
 import (
+	"errors"
 	"net"
+	"os"
 	"testing"
 	"time"
 
@@ -61,5 +63,35 @@ func TestDeadlines(t *testing.T) {
 	}
 	if _, _, err := l.conn.ReadFromUDPAddrPort(make([]byte, 1)); err == nil {
 		t.Error("a read after a stop")
+	}
+}
+
+// A shard that waits for its turn to read wakes when its held reply is due, not before, and at least once not much later.
+func TestDueWhileAnotherReads(t *testing.T) {
+	const delay, late = 5 * time.Millisecond, 5 * time.Millisecond
+	l, err := Listen(loopback, 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	s := newShard(l, 0, "echo", echo, nil)
+	l.reading <- struct{}{} // the other
+	p := exchange.Reply{Data: []byte("x"), Delay: delay}
+	least := time.Hour
+	for try := 0; try < 20 || least >= delay+late && try < 400; try++ {
+		before := time.Now()
+		s.held.hold(before, &p, new(exchange.Record), new(destination))
+		if _, _, err := s.receive(); !errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Fatal(err)
+		}
+		took := time.Since(before)
+		if took < delay {
+			t.Fatalf("it wakes after %v, want %v at least", took, delay)
+		}
+		least = min(least, took)
+		s.held.release(s.held.first())
+	}
+	if least >= delay+late {
+		t.Errorf("it never woke before %v, want once before %v", least, delay+late)
 	}
 }
