@@ -20,7 +20,7 @@ type exchange struct {
 	Service  string
 	Msg      string // the verdict: answered, or fault
 	Clock    string // its name; empty for the default clock
-	Notes    string
+	Notes    []string
 }
 
 // A jsonLine is a line of `yesterday serve --log-format json`.

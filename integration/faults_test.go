@@ -168,7 +168,7 @@ func (f *faultTest) once(t *testing.T, q faultText, l *lab, c *realClient, i int
 		word = "" // a stream has none
 	}
 	for _, e := range o.exchanges {
-		if e.Notes != word {
+		if strings.Join(e.Notes, ", ") != word {
 			return "", fmt.Errorf("the server notes %q, want %s", e.Notes, word)
 		}
 	}

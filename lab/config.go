@@ -14,8 +14,8 @@ import (
 // A Config says which client lives by which clock, and which faults it meets. The zero Config is real time for all,
 // without faults.
 type Config struct {
-	// Clock and Faults are those of the default rules, 0.0.0.0/0 and ::/0, which hold for whom no rule matches. Clock is
-	// also that of the rules that name none.
+	// Clock and Faults are those of the default rules, 0.0.0.0/0 and ::/0, which hold for whom no rule matches, and of
+	// the rules that have none of their own.
 	Clock  clock.Recipe
 	Faults []fault.Fault
 
@@ -47,7 +47,7 @@ type Rule struct {
 	From   netip.Prefix  // with no bits set behind its length; an IPv6 prefix never holds an IPv4 address
 	Clock  string        // a name in Config.Clocks; empty: Config.Clock
 	Start  Start         // when the clock starts
-	Faults []fault.Fault // instead of Config.Faults, also where there are none
+	Faults []fault.Fault // nil: Config.Faults; otherwise these alone, and none where it has no elements
 }
 
 // Start is when a rule's clock starts, unless its text has an "at", which allows WhenSet alone.

@@ -113,7 +113,11 @@ func newState(c Config, at time.Time, old *state) *state {
 	rules := make([]rule, len(c.Rules))
 	for i, r := range c.Rules {
 		clock := s.clocks[r.Clock]
-		rules[i] = rule{clock, r.Start == FirstRequest && clock.needsStart(), slices.Clone(r.Faults)}
+		faults := s.rest.faults
+		if r.Faults != nil {
+			faults = slices.Clone(r.Faults)
+		}
+		rules[i] = rule{clock, r.Start == FirstRequest && clock.needsStart(), faults}
 		s.rules.Insert(r.From, &rules[i])
 	}
 	return s

@@ -110,6 +110,7 @@ func TestRules(t *testing.T) {
 			{From: prefix("10.0.3.7/32"), Clock: "three", Faults: faults("duplicate", "delay 3s")},
 			{From: prefix("10.0.3.0/24"), Clock: "two", Faults: faults("delay 2s")},
 			{From: prefix("192.0.2.0/24")},
+			{From: prefix("198.51.100.0/24"), Faults: []fault.Fault{}},
 			{From: prefix("fe80::/64"), Clock: "one"},
 			{From: prefix("2001:db8::/32"), Clock: "two", Faults: faults("loss")},
 		},
@@ -126,13 +127,14 @@ func TestRules(t *testing.T) {
 		l := new(Lab)
 		set(t, l, c, noon)
 		const h, s, ok = time.Hour, time.Second, exchange.Answer
-		check(t, l, "10.9.9.9", "one", h, 0, 0, ok)
+		check(t, l, "10.9.9.9", "one", h, s, 0, ok) // a rule without faults of its own
 		check(t, l, "10.0.3.8", "two", 2*h, 2*s, 0, ok)
 		check(t, l, "10.0.3.7", "three", 3*h, 3*s, 1, ok)
-		check(t, l, "192.0.2.1", "", -24*h, 0, 0, ok) // a rule that names no clock, and has no faults
+		check(t, l, "192.0.2.1", "", -24*h, s, 0, ok)    // and without a clock
+		check(t, l, "198.51.100.1", "", -24*h, 0, 0, ok) // a rule that has no faults
 		check(t, l, "11.0.0.1", "", -24*h, s, 0, ok)
-		check(t, l, "fe80::1%eth0", "one", h, 0, 0, ok)
-		check(t, l, "fe80::1", "one", h, 0, 0, ok)
+		check(t, l, "fe80::1%eth0", "one", h, s, 0, ok)
+		check(t, l, "fe80::1", "one", h, s, 0, ok)
 		check(t, l, "fe80:0:0:1::1", "", -24*h, s, 0, ok)
 		check(t, l, "2001:db8::1", "two", 2*h, 0, 0, exchange.Fault)
 		slices.Reverse(c.Rules)
@@ -142,12 +144,12 @@ func TestRules(t *testing.T) {
 	l := new(Lab)
 	c.Rules = []Rule{{From: prefix("0.0.0.0/0"), Clock: "one"}}
 	set(t, l, c, noon)
-	check(t, l, "11.0.0.1", "one", time.Hour, 0, 0, exchange.Answer)
+	check(t, l, "11.0.0.1", "one", time.Hour, time.Second, 0, exchange.Answer)
 	check(t, l, "2001:db8::1", "", -24*time.Hour, time.Second, 0, exchange.Answer)
 	c.Rules[0].From = prefix("::/0")
 	set(t, l, c, noon)
 	check(t, l, "11.0.0.1", "", -24*time.Hour, time.Second, 0, exchange.Answer)
-	check(t, l, "2001:db8::1", "one", time.Hour, 0, 0, exchange.Answer)
+	check(t, l, "2001:db8::1", "one", time.Hour, time.Second, 0, exchange.Answer)
 
 	// No address: an asker in memory may have none.
 	if c, p, _ := newShard(l, service.Time).ask(netip.Addr{}, noon); c.Name != "" || p.Delay != time.Second {

@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"os"
 	"reflect"
 
 	"github.com/alecthomas/kong"
@@ -30,7 +29,8 @@ func (*configCmd) Help() string {
     - {from: 10.0.4.7, clock: slow, faults: [loss 10%, delay 50ms..90ms]}
 
 With start: first-request each client lives the clock from its beginning, from its first request on; otherwise a clock
-starts when it is set. The faults, also of serve --faults, each with a probability if it is not to be always:
+starts when it is set. A rule without a clock, or without faults, has everybody's; faults: [] is a rule without any.
+The faults, also of serve --faults, each with a probability if it is not to be always:
 
   loss 10%, silence            a tenth of the answers is not sent; none is
   delay 50ms, delay 50ms..90ms is held back on its way out
@@ -42,8 +42,10 @@ starts when it is set. The faults, also of serve --faults, each with a probabili
                                NTP: that field is as given
   wrong-origin, zero-transmit  NTP: those timestamps are wrong
   unsynchronised               NTP: as from a server without the time
+  none                         no faults, alone: --faults none undoes a file's
 
-serve --config FILE reads it, and again at SIGHUP: a clock whose text did not change goes on, and a bad file changes nothing.`
+serve --config FILE reads it, and again at SIGHUP: clock, clocks, rules, faults and remember change, the rest takes a
+restart. A clock whose text did not change goes on, and a bad file changes nothing.`
 }
 
 type configCheckCmd struct {
@@ -52,11 +54,7 @@ type configCheckCmd struct {
 
 // Run checks the file.
 func (c *configCheckCmd) Run(e *env) error {
-	data, err := os.ReadFile(c.File)
-	if err != nil {
-		return usageError{err}
-	}
-	file, err := config.Parse(c.File, data)
+	file, err := e.load(c.File)
 	if err != nil {
 		return usageError{err}
 	}
@@ -77,28 +75,25 @@ func (c *configCheckCmd) Run(e *env) error {
 
 // inventory says how much a plan has.
 func inventory(p *config.Plan) string {
-	count := func(n int, what string) string {
-		if n == 1 {
-			return "1 " + what
-		}
-		return thousands(uint64(n)) + " " + what + "s"
-	}
 	return count(len(p.Lab.Services), "service") + ", " + count(len(p.Lab.Clocks), "named clock") + ", " + count(len(p.Lab.Rules), "rule")
 }
 
 type configShowCmd struct {
-	File string `arg:"" optional:"" help:"The file (default: none)."`
+	File string `arg:"" optional:"" env:"YESTERDAY_CONFIG" help:"The file (default: none)."`
 	config.Settings
 }
 
 // Help is what --help says below the usage.
 func (*configShowCmd) Help() string {
-	return `Clocks are printed with the moment they start, so that another server that is given the output serves the same times.`
+	return `The services are those of the file, or all: serve's arguments, which win over the file, cannot be given here.
+
+Clocks are printed with the moment they start, so that another server that is given the output serves the same times,
+but for those that a rule starts at first requests.`
 }
 
 // Run prints the settings.
 func (c *configShowCmd) Run(e *env) error {
-	plan, err := loadPlan(c.File, c.Settings)
+	plan, _, err := loadPlan(e, c.File, c.Settings)
 	if err != nil {
 		return err
 	}

@@ -46,6 +46,7 @@ type env struct {
 	tty            bool // stdout is a terminal
 	color          bool // stdout wants colour: a terminal, and NO_COLOR is not set
 	now            func() time.Time
+	load           func(path string) (*config.File, error) // reads a configuration file
 }
 
 // A usageError is bad use: exit code 2.
@@ -68,6 +69,7 @@ func main() {
 		tty:      tty,
 		color:    tty && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb",
 		now:      time.Now,
+		load:     config.Load,
 	})
 	os.Exit(code)
 }

@@ -80,10 +80,7 @@ func (r *reporter) listening(srv *yesterday.Server, plan *config.Plan, file stri
 		endpoints = endpoints[n:]
 	}
 	ntp := slices.ContainsFunc(srv.Endpoints(), func(e yesterday.Endpoint) bool { return e.Kind == service.NTP })
-	allow, text := plan.Settings.Allow.String(), ""
-	if c, ok := srv.Lab.Clock(""); ok {
-		text = c.String()
-	}
+	allow, text := plan.Settings.Allow.String(), defaultClock(srv)
 	if r.log != nil {
 		r.log.Info("serving", "clock", text, "allow", allow, "synchronised", srv.Synchronised(),
 			"faults", faultTexts(plan.Lab.Faults), "config", file, "clocks", len(plan.Lab.Clocks), "rules", len(plan.Lab.Rules))
@@ -96,6 +93,15 @@ func (r *reporter) listening(srv *yesterday.Server, plan *config.Plan, file stri
 		fmt.Fprintf(r.out, "rules of %s: %s\n", file, inventory(plan))
 	}
 	fmt.Fprintf(r.out, "serving the clock %q to %s%s\n", text, audience(allow), failing(plan.Lab.Faults))
+}
+
+// defaultClock is the text of the clock for whoever no rule is for.
+func defaultClock(srv *yesterday.Server) string {
+	c, ok := srv.Lab.Clock("")
+	if !ok {
+		return ""
+	}
+	return c.String()
 }
 
 // failing says in words which faults everybody meets.
@@ -114,13 +120,15 @@ func faultTexts(faults []fault.Fault) []string {
 	return texts
 }
 
-// reloaded tells that the file's clocks and rules are in force, and of which settings it changed in vain.
-func (r *reporter) reloaded(plan *config.Plan, file string, vain []string) {
+// reloaded tells what of the file is in force now, and which settings it changed in vain.
+func (r *reporter) reloaded(srv *yesterday.Server, plan *config.Plan, file string, vain []string) {
+	text := defaultClock(srv)
 	if r.log != nil {
-		r.log.Info("reloaded", "config", file, "clocks", len(plan.Lab.Clocks), "rules", len(plan.Lab.Rules), "restart", vain)
+		r.log.Info("reloaded", "config", file, "clock", text, "faults", faultTexts(plan.Lab.Faults),
+			"clocks", len(plan.Lab.Clocks), "rules", len(plan.Lab.Rules), "restart", append([]string{}, vain...)) // a list in JSON, not null
 		return
 	}
-	fmt.Fprintf(r.out, "reloaded %s: %s\n", file, inventory(plan))
+	fmt.Fprintf(r.out, "reloaded %s: %s, the clock %q%s\n", file, inventory(plan), text, failing(plan.Lab.Faults))
 	if len(vain) > 0 {
 		fmt.Fprintf(r.err, "yesterday: %s changed %s, which takes a restart\n", file, strings.Join(vain, ", "))
 	}
@@ -234,7 +242,7 @@ func (r *reporter) request(d *exchange.Record) {
 			attrs = append(attrs, "clock", name)
 		}
 		if d.Notes != 0 {
-			attrs = append(attrs, "notes", d.Notes.String())
+			attrs = append(attrs, "notes", strings.Split(d.Notes.String(), ", "))
 		}
 		r.log.Info(d.Verdict.String(), attrs...)
 		return
@@ -297,83 +305,4 @@ var advice = map[exchange.Verdict]string{
 	exchange.NotAllowed: "; --allow says who does",
 	exchange.Limit:      "; --limit says how many a second do",
 	exchange.Loop:       "; an answer to that port could come back for ever",
-}
-
-// counters prints what became of the requests so far, a line for each endpoint that was asked.
-func (r *reporter) counters(srv *yesterday.Server) {
-	counts := srv.Counts()
-	for i, e := range srv.Endpoints() {
-		what := fmt.Sprintf("%v/%v", e.Kind, e.Transport)
-		if r.log != nil {
-			r.log.Info("counters", append([]any{"service", e.Kind.String(), "transport", e.Transport.String(), "addr", e.Addr.String()}, attributes(counts[i])...)...)
-			continue
-		}
-		fmt.Fprintf(r.out, "%-11s  %v  %s\n", what, e.Addr, sentence(counts[i]))
-	}
-}
-
-// stopped prints the counts of all endpoints together.
-func (r *reporter) stopped(srv *yesterday.Server) {
-	r.mu.Lock()
-	r.tellSkipped()
-	r.mu.Unlock()
-	var total exchange.Counts
-	for _, c := range srv.Counts() {
-		total.Add(c)
-	}
-	total.Untold += r.out.lost.Load() + r.err.lost.Load()
-	forgotten := srv.Lab.Counts().Forgotten
-	if r.log != nil {
-		r.log.Info("stopped", append(attributes(total), "forgotten", forgotten)...)
-		return
-	}
-	more := ""
-	if forgotten > 0 {
-		more = ", " + thousands(forgotten) + " first requests forgotten (--remember)"
-	}
-	fmt.Fprintf(r.out, "stopped: %s%s\n", sentence(total), more)
-}
-
-func attributes(c exchange.Counts) []any {
-	causes := []any{}
-	for cause, n := range c.Causes() {
-		causes = append(causes, slog.Uint64(cause, n))
-	}
-	notes := []any{}
-	for note, n := range c.Noted() {
-		notes = append(notes, slog.Uint64(note.String(), n))
-	}
-	return []any{"answered", c.Answered(), "dropped", c.Dropped(), slog.Group("causes", causes...), slog.Group("notes", notes...), "errors", c.Errors, "untold", c.Untold}
-}
-
-// sentence is as "1,234 answered, 56 dropped (50 not allowed, 6 loop)".
-func sentence(c exchange.Counts) string {
-	var causes []string
-	for cause, n := range c.Causes() {
-		causes = append(causes, thousands(n)+" "+cause)
-	}
-	dropped := thousands(c.Dropped()) + " dropped"
-	if len(causes) > 0 {
-		dropped += " (" + strings.Join(causes, ", ") + ")"
-	}
-	parts := []string{thousands(c.Answered()) + " answered", dropped}
-	for note, n := range c.Noted() {
-		parts = append(parts, thousands(n)+" "+note.String())
-	}
-	if c.Errors > 0 {
-		parts = append(parts, thousands(c.Errors)+" failed receives")
-	}
-	if c.Untold > 0 {
-		parts = append(parts, thousands(c.Untold)+" not shown")
-	}
-	return strings.Join(parts, ", ")
-}
-
-// thousands is n with a comma between its groups of three digits.
-func thousands(n uint64) string {
-	s := fmt.Sprint(n)
-	for i := len(s) - 3; i > 0; i -= 3 {
-		s = s[:i] + "," + s[i:]
-	}
-	return s
 }

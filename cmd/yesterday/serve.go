@@ -12,6 +12,7 @@ import (
 	"github.com/yesterday-time/yesterday"
 	"github.com/yesterday-time/yesterday/internal/config"
 	"github.com/yesterday-time/yesterday/lab"
+	"github.com/yesterday-time/yesterday/service"
 )
 
 // stopWithin is how long the server takes to stop at the most. With flushWithin, which whoever does not read its output
@@ -40,14 +41,26 @@ by an environment variable: YESTERDAY_CLOCK, YESTERDAY_PORT_OFFSET, …`
 
 // Run serves until the env's context is done.
 func (c *serveCmd) Run(e *env) error {
-	flags := c.Settings
-	for _, s := range c.Services {
-		flags.Services = append(flags.Services, config.Text(s))
+	// First of all, and each with a channel of its own, which keeps a signal that comes while the file is read.
+	counters, reloads := make(chan os.Signal, 1), make(chan os.Signal, 1)
+	notifyCounters(counters)
+	defer signal.Stop(counters)
+	if c.Config != "" { // else SIGHUP, of a terminal that is closed, ends the program
+		notifyReload(reloads)
+		defer signal.Stop(reloads)
 	}
-	plan, err := loadPlan(c.Config, flags)
-	if err != nil {
-		return err
+
+	var l lab.Lab
+	var first loaded
+	select {
+	case first = <-c.load(e, &l, nil):
+	case <-e.ctx.Done():
+		return nil
 	}
+	if first.err != nil {
+		return first.err
+	}
+	plan := first.plan
 	// A server outlives whoever reads its lines.
 	ignoreBrokenPipe()
 	out, errs := newPrinter(e.stdout), newPrinter(e.stderr)
@@ -55,42 +68,34 @@ func (c *serveCmd) Run(e *env) error {
 	lines := newReporter(out, errs, e, plan.JSON, plan.Quiet)
 	srv := plan.Server
 	srv.Watch = lines.watch
-	srv.Lab = new(lab.Lab)
-	if err := srv.Lab.Set(plan.Lab, e.now()); err != nil {
-		return err
-	}
-
-	signals := make(chan os.Signal, 1)
-	notifySignals(signals)
-	defer signal.Stop(signals)
-
+	srv.Lab = &l
 	if err := srv.Listen(); err != nil {
 		return bindError(err)
 	}
 	lines.listening(srv, plan, c.Config)
+	services, running := plan.Lab.Services, plan.Settings
+	running.Clocks, running.Rules = nil, nil // there may be very many, and the Lab has them
 
 	ended := make(chan error, 1)
 	go func() { ended <- srv.Serve(context.WithoutCancel(e.ctx)) }()
+	wanted, reloaded := reloads, (<-chan loaded)(nil)
 	for {
+		var err error
 		select {
-		case sig := <-signals:
-			if !isReload(sig) {
-				lines.counters(srv)
-				continue
+		case <-counters:
+			lines.counters(srv)
+			continue
+		case <-wanted:
+			wanted = nil // reloads keeps what comes meanwhile: once more after this
+			reloaded = c.load(e, &l, services)
+			continue
+		case next := <-reloaded:
+			wanted = reloads
+			if next.err != nil {
+				lines.notReloaded(next.err)
+			} else {
+				lines.reloaded(srv, next.plan, c.Config, next.plan.Settings.Changed(running))
 			}
-			if c.Config == "" {
-				lines.notReloaded(errors.New("SIGHUP reads --config's file anew, and there is none"))
-				continue
-			}
-			next, err := loadPlan(c.Config, flags)
-			if err == nil {
-				err = srv.Lab.Set(next.Lab, e.now())
-			}
-			if err != nil {
-				lines.notReloaded(err)
-				continue
-			}
-			lines.reloaded(next, c.Config, next.Settings.Changed(plan.Settings))
 			continue
 		case err = <-ended: // a socket broke
 		case <-e.ctx.Done():
@@ -105,34 +110,66 @@ func (c *serveCmd) Run(e *env) error {
 	}
 }
 
-// loadPlan reads the file, if there is one, and lays flags over it.
-func loadPlan(path string, flags config.Settings) (*config.Plan, error) {
+// A loaded is what came of reading the settings: they are in force, or err says why not.
+type loaded struct {
+	plan *config.Plan
+	err  error
+}
+
+// load reads the file, lays the flags over it, and sets l to the whole, which takes a while where the file is large or
+// its disk far away: nobody has to wait. Whatever the settings say is served, what is served are the services, if there
+// are any.
+func (c *serveCmd) load(e *env, l *lab.Lab, services []service.Kind) <-chan loaded {
+	done := make(chan loaded, 1)
+	go func() {
+		flags := c.Settings
+		for _, s := range c.Services {
+			flags.Services = append(flags.Services, config.Text(s))
+		}
+		plan, file, err := loadPlan(e, c.Config, flags)
+		if err == nil {
+			if services != nil {
+				plan.Lab.Services = services
+			}
+			err = l.Set(plan.Lab, e.now())
+		}
+		if refused, ok := errors.AsType[*lab.ConfigError](err); ok { // in a good file, by the services of before
+			key := refused.Field
+			if refused.Rule >= 0 {
+				key = fmt.Sprintf("rules[%d].%s", refused.Rule, key)
+			}
+			err = file.Locate(&config.Error{Key: key, Err: refused.Err})
+		}
+		done <- loaded{plan, err}
+	}()
+	return done
+}
+
+// loadPlan reads the file, if there is one, and lays flags over it. Without a file, the File is nil.
+func loadPlan(e *env, path string, flags config.Settings) (*config.Plan, *config.File, error) {
+	var file *config.File
 	var under config.Settings
 	if path != "" {
-		data, err := os.ReadFile(path)
-		if err != nil {
-			return nil, usageError{err}
-		}
-		file, err := config.Parse(path, data)
-		if err != nil {
-			return nil, usageError{err}
+		var err error
+		if file, err = e.load(path); err != nil {
+			return nil, nil, usageError{err}
 		}
 		under = file.Settings
 	}
 	plan, err := flags.Over(under).Plan()
-	e, ok := errors.AsType[*config.Error](err)
+	bad, ok := errors.AsType[*config.Error](err)
 	switch {
 	case err == nil:
-		return plan, nil
+		return plan, file, nil
 	case !ok:
-		return nil, err
-	case e.Key == "services": // arguments, which have no name
-		return nil, usageError{e.Err}
-	case flags.Has(e.Key):
-		return nil, usagef("--%w", e)
+		return nil, nil, err
+	case bad.Key == "services": // arguments, which have no name
+		return nil, nil, usageError{bad.Err}
+	case flags.Has(bad.Key):
+		return nil, nil, usagef("--%w", bad)
 	}
 	// The file alone is good.
-	return nil, usagef("%s, with these flags: %w", path, e)
+	return nil, nil, usagef("%s, with these flags: %w", path, bad)
 }
 
 // bindError says what to do about an address that could not be bound.

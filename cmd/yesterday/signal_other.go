@@ -4,9 +4,10 @@ package main
 
 import "os"
 
-// notifySignals does nothing: there are no such signals here.
-func notifySignals(chan<- os.Signal) {}
+// notifyCounters does nothing: there is no such signal here.
+func notifyCounters(chan<- os.Signal) {}
 
-func isReload(os.Signal) bool { return false }
+// notifyReload does nothing: there is no such signal here.
+func notifyReload(chan<- os.Signal) {}
 
 func ignoreBrokenPipe() {}

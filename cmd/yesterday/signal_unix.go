@@ -8,10 +8,10 @@ import (
 	"syscall"
 )
 
-// notifySignals asks for SIGUSR1, which prints the counters, and for SIGHUP.
-func notifySignals(c chan<- os.Signal) { signal.Notify(c, syscall.SIGUSR1, syscall.SIGHUP) }
+// notifyCounters asks for SIGUSR1, which prints the counters.
+func notifyCounters(c chan<- os.Signal) { signal.Notify(c, syscall.SIGUSR1) }
 
-// isReload tells whether the signal says to read the configuration anew.
-func isReload(s os.Signal) bool { return s == syscall.SIGHUP }
+// notifyReload asks for SIGHUP, which reads the configuration anew.
+func notifyReload(c chan<- os.Signal) { signal.Notify(c, syscall.SIGHUP) }
 
 func ignoreBrokenPipe() { signal.Ignore(syscall.SIGPIPE) }

@@ -3,9 +3,10 @@ package config
 import (
 	"errors"
 	"fmt"
-	"reflect"
-	"slices"
+	"strconv"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
@@ -17,51 +18,73 @@ import (
 type File struct {
 	Settings Settings
 
-	name  string
-	lines []string
-	root  *ast.File
+	name   string
+	text   string
+	places map[string]place // of all settings but those of rules
+	rules  []rulePlaces
+}
+
+// A place is where something stands in a file, each from 1; the zero place is none.
+type place struct{ line, column int32 }
+
+// rulePlaces is where a rule's parts stand.
+type rulePlaces struct {
+	whole, from, clock, start, faults place
+	words                             []place // each fault
+}
+
+func placeOf(t *token.Token) place {
+	if t == nil || t.Position == nil {
+		return place{}
+	}
+	return place{int32(t.Position.Line), int32(t.Position.Column)}
 }
 
 // A FileError says what is wrong in a file, and where.
 type FileError struct {
 	File   string
 	Line   int    // from 1; 0 where it is the whole file
-	Source string // the line
+	Source string // the line, or of a long one what is around the mistake; safe for a terminal
 	Err    error
 }
 
 // Error has a second line, which quotes the file's.
 func (e *FileError) Error() string {
 	if e.Line == 0 {
-		return fmt.Sprintf("%s: %v", e.File, e.Err)
+		return safe(e.File+": ") + message(e.Err)
 	}
-	return fmt.Sprintf("%s:%d: %v\n%5d | %s", e.File, e.Line, e.Err, e.Line, e.Source)
+	return safe(fmt.Sprintf("%s:%d: ", e.File, e.Line)) + message(e.Err) + fmt.Sprintf("\n%5d | %s", e.Line, e.Source)
 }
 
 func (e *FileError) Unwrap() error { return e.Err }
 
-// Parse reads a file, in YAML, and checks all that it sets. An error is a *FileError. An empty file sets nothing.
+// Parse reads a file's text, in YAML, and checks all that it sets. An error is a *FileError. An empty file sets nothing.
 func Parse(name string, data []byte) (*File, error) {
-	f := &File{name: name, lines: strings.Split(string(data), "\n")}
-	var err error
-	if f.root, err = parser.ParseBytes(data, 0); err != nil {
-		return nil, f.yamlError(err)
-	}
-	if len(f.root.Docs) > 1 {
-		return nil, f.at(f.root.Docs[1].Start, errors.New("a second document, want one"))
-	}
-	if len(f.root.Docs) == 0 || f.root.Docs[0].Body == nil {
-		return f, nil
-	}
-	body := f.root.Docs[0].Body
-	if _, comment := body.(*ast.CommentGroupNode); comment {
-		return f, nil
-	}
-	if err := f.strict(body); err != nil {
+	const byteOrderMark = "\ufeff" // some editors put one first
+	f := &File{name: name, text: strings.TrimPrefix(string(data), byteOrderMark), places: make(map[string]place)}
+	tokens, err := f.scan()
+	if err != nil {
 		return nil, err
 	}
-	if err := yaml.NodeToValue(body, &f.Settings, yaml.Strict()); err != nil {
+	root, err := parser.Parse(tokens, 0, parser.AllowDuplicateMapKey()) // which the decoder tells better
+	if err != nil {
 		return nil, f.yamlError(err)
+	}
+	var body ast.Node
+	for _, doc := range root.Docs {
+		if _, directive := doc.Body.(*ast.DirectiveNode); directive { // %YAML 1.2, before the document
+			continue
+		}
+		if body != nil {
+			return nil, f.at(doc.Start, errors.New("a second document, want one"))
+		}
+		body = doc.Body
+	}
+	if body != nil {
+		d := &decoder{file: f, anchors: make(map[string]ast.Node), left: maxMarks}
+		if err := d.settings(body); err != nil {
+			return nil, err
+		}
 	}
 	if _, err := f.Settings.Plan(); err != nil {
 		return nil, f.Locate(err)
@@ -69,69 +92,17 @@ func Parse(name string, data []byte) (*File, error) {
 	return f, nil
 }
 
-// strict refuses what the decoder lets pass: keys without a value, and keys that are no words.
-func (f *File) strict(body ast.Node) (err error) {
-	ast.Walk(visitor(func(n ast.Node) bool {
-		pair, ok := n.(*ast.MappingValueNode)
-		if !ok || err != nil {
-			return err == nil
-		}
-		if _, null := pair.Value.(*ast.NullNode); null {
-			err = f.at(pair.Key.GetToken(), fmt.Errorf("%s has no value", pair.Key.GetToken().Value))
-		}
-		return true
-	}), body)
-	if err != nil {
-		return err
-	}
-	mapping, ok := body.(*ast.MappingNode)
-	if !ok {
-		return f.at(body.GetToken(), errors.New("want settings, such as clock: yesterday"))
-	}
-	for _, pair := range mapping.Values {
-		key := pair.Key.GetToken()
-		if !slices.Contains(keys(reflect.TypeFor[Settings]()), key.Value) && pair.Key.Type() != ast.MergeKeyType {
-			return f.unknown(key)
-		}
-	}
-	return nil
-}
-
-type visitor func(ast.Node) bool
-
-func (v visitor) Visit(n ast.Node) ast.Visitor {
-	if v(n) {
-		return v
-	}
-	return nil
-}
-
-// unknown is the error of a key that is no setting's.
-func (f *File) unknown(key *token.Token) error {
-	known := append(keys(reflect.TypeFor[Settings]()), keys(reflect.TypeFor[Rule]())...)
-	hint := didYouMean(key.Value, known...)
-	if hint == "" {
-		hint = ", want one of " + strings.Join(keys(reflect.TypeFor[Settings]()), ", ")
-	}
-	return f.at(key, fmt.Errorf("unknown setting %q%s", key.Value, hint))
-}
-
-// yamlError words an error of the decoder.
+// yamlError words an error of the parser.
 func (f *File) yamlError(err error) error {
-	if e, ok := errors.AsType[*nodeError](err); ok {
-		return f.at(e.node.GetToken(), e)
-	}
 	e, ok := errors.AsType[yaml.Error](err)
 	if !ok || e.GetToken() == nil {
 		return &FileError{File: f.name, Err: err}
 	}
-	switch e := e.(type) {
-	case *yaml.UnknownFieldError:
-		return f.unknown(e.Token)
-	case *yaml.TypeError:
-		return f.at(e.Token, fmt.Errorf("%q: want %s", e.Token.Value, e.DstType))
+	t, message := e.GetToken(), clip(e.GetMessage())
+	if message == "unexpected scalar value type" {
+		message = fmt.Sprintf("%q where a value is to be, want one, or nothing there", clip(t.Value))
 	}
-	return f.at(e.GetToken(), errors.New(e.GetMessage()))
+	return f.at(t, errors.New(message))
 }
 
 // Locate adds to an *Error of the file's settings where it stands.
@@ -140,88 +111,131 @@ func (f *File) Locate(err error) error {
 	if !ok {
 		return &FileError{File: f.name, Err: err}
 	}
-	// What is missing, or one of several in one text, is where its parent is.
-	for key := e.Key; key != ""; key = key[:max(strings.LastIndexAny(key, ".["), 0)] {
-		if t := f.find(key); t != nil {
-			return f.at(t, e)
-		}
-	}
-	return &FileError{File: f.name, Err: err}
+	return f.located(f.find(e.Key), e)
 }
 
 // Line returns the line on which a setting stands, or 0.
-func (f *File) Line(key string) int {
-	if t := f.find(key); t != nil {
-		return t.Position.Line
+func (f *File) Line(key string) int { return int(f.find(key).line) }
+
+// find returns where a setting stands. What is missing, or one of several in one text, is where its parent is.
+func (f *File) find(key string) place {
+	if rest, ok := strings.CutPrefix(key, "rules["); ok {
+		number, field, _ := strings.Cut(rest, "]")
+		if i, err := strconv.Atoi(number); err == nil && i < len(f.rules) {
+			return f.rules[i].find(strings.TrimPrefix(field, "."))
+		}
 	}
-	return 0
+	at, ok := f.places[key]
+	if !ok {
+		list, _, _ := strings.Cut(key, "[")
+		at = f.places[list]
+	}
+	return at
 }
 
-func (f *File) find(key string) *token.Token {
-	if name, ok := strings.CutPrefix(key, "clocks."); ok {
-		key = "clocks.'" + name + "'"
+func (r *rulePlaces) find(field string) place {
+	at := r.whole
+	switch name, index, _ := strings.Cut(field, "["); name {
+	case "from":
+		at = r.from
+	case "clock":
+		at = r.clock
+	case "start":
+		at = r.start
+	case "faults":
+		at = r.faults
+		if i, err := strconv.Atoi(strings.TrimSuffix(index, "]")); err == nil && i < len(r.words) {
+			at = r.words[i]
+		}
 	}
-	path, err := yaml.PathString("$." + key)
-	if err != nil {
-		return nil
+	if at == (place{}) {
+		return r.whole
 	}
-	node, err := path.FilterFile(f.root)
-	if err != nil || node == nil {
-		return nil
-	}
-	if m, ok := node.(*ast.MappingNode); ok && len(m.Values) > 0 { // a mapping's own token is its first colon, or brace
-		return m.Values[0].Key.GetToken()
-	}
-	return node.GetToken()
+	return at
 }
 
-func (f *File) at(t *token.Token, err error) error {
-	line := t.Position.Line
-	e := &FileError{File: f.name, Line: line, Err: err}
-	if line >= 1 && line <= len(f.lines) {
-		e.Source = strings.TrimRight(f.lines[line-1], "\r")
+func (f *File) at(t *token.Token, err error) error { return f.located(placeOf(t), err) }
+
+func (f *File) located(at place, err error) error {
+	e := &FileError{File: f.name, Err: err}
+	rest := f.text
+	for n := int32(1); n < at.line; n++ {
+		_, after, more := strings.Cut(rest, "\n")
+		if !more {
+			return e
+		}
+		rest = after
+	}
+	if at.line > 0 {
+		line, _, _ := strings.Cut(rest, "\n")
+		e.Line, e.Source = int(at.line), around(strings.TrimRight(line, "\r"), int(at.column))
 	}
 	return e
 }
 
-// A nodeError is what a Text or a List cannot be.
-type nodeError struct {
-	node ast.Node
-	want string
-}
-
-func (e *nodeError) Error() string {
-	return fmt.Sprintf("%s, want %s", strings.ToLower(e.node.Type().YAMLName()), e.want)
-}
-
-// UnmarshalYAML takes a scalar as it was written: 010 is no 8, and 2036-02-07 no time.
-func (t *Text) UnmarshalYAML(n ast.Node) error {
-	switch n := n.(type) {
-	case *ast.StringNode:
-		*t = Text(n.Value)
-	case *ast.LiteralNode:
-		*t = Text(n.Value.Value)
-	case *ast.IntegerNode, *ast.FloatNode, *ast.BoolNode, *ast.InfinityNode, *ast.NanNode:
-		*t = Text(n.GetToken().Value)
-	default:
-		return &nodeError{n, "one value"}
+// around returns of a long line the 200 bytes around a column, which counts characters from 1, safe for a terminal.
+func around(line string, column int) string {
+	const most = 200
+	if len(line) <= most {
+		return safe(line)
 	}
-	return nil
+	middle := 0
+	for ; column > 1 && middle < len(line); column-- {
+		_, size := utf8.DecodeRuneInString(line[middle:])
+		middle += size
+	}
+	from := max(min(middle-most/2, len(line)-most), 0)
+	to := from + most
+	for from < to && !utf8.RuneStart(line[from]) {
+		from++
+	}
+	for to > from && to < len(line) && !utf8.RuneStart(line[to]) {
+		to--
+	}
+	before, after := "", ""
+	if from > 0 {
+		before = "…"
+	}
+	if to < len(line) {
+		after = "…"
+	}
+	return before + safe(line[from:to]) + after
 }
 
-// UnmarshalYAML takes a sequence, or one text.
-func (l *List) UnmarshalYAML(n ast.Node) error {
-	values := []ast.Node{n}
-	if sequence, ok := n.(*ast.SequenceNode); ok {
-		values = sequence.Values
+// safe writes what a terminal might obey, or not show, as an escape sequence of Go's.
+func safe(s string) string {
+	if !strings.ContainsFunc(s, func(r rune) bool { return r == utf8.RuneError || !unicode.IsPrint(r) }) {
+		return s
 	}
-	*l = List{}
-	for _, v := range values {
-		var t Text
-		if err := t.UnmarshalYAML(v); err != nil {
-			return &nodeError{v, "a value, or a list of values"}
+	var b strings.Builder
+	for len(s) > 0 {
+		r, size := utf8.DecodeRuneInString(s)
+		if unicode.IsPrint(r) && (r != utf8.RuneError || size > 1) {
+			b.WriteString(s[:size])
+		} else {
+			quoted := strconv.Quote(s[:size])
+			b.WriteString(quoted[1 : len(quoted)-1])
 		}
-		*l = append(*l, t)
+		s = s[size:]
 	}
-	return nil
+	return b.String()
+}
+
+// message is one line of an error, cut in its middle where it quotes too much: what was wanted stands at the end.
+func message(err error) string {
+	const begin, end = 500, 300
+	s := safe(err.Error())
+	if len(s) > begin+end {
+		s = strings.ToValidUTF8(s[:begin], "") + " … " + strings.ToValidUTF8(s[len(s)-end:], "")
+	}
+	return s
+}
+
+// clip cuts a text that is quoted in an error to a length that fits a line.
+func clip(s string) string {
+	const most = 80
+	if len(s) > most {
+		return strings.ToValidUTF8(s[:most], "") + "…"
+	}
+	return s
 }

@@ -2,6 +2,8 @@ package config
 
 import (
 	"errors"
+	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -65,7 +67,7 @@ func TestFile(t *testing.T) {
 }
 
 func TestEmptyFiles(t *testing.T) {
-	for _, data := range []string{"", "\n", "# nothing\n", "---\n"} {
+	for _, data := range []string{"", "\n", "# nothing\n", "---\n", "\ufeff", "\ufeff# nothing\n", "%YAML 1.2\n---\n"} {
 		if _, err := Parse("lab.yaml", []byte(data)); err != nil {
 			t.Errorf("%q: %v", data, err)
 		}
@@ -84,17 +86,17 @@ func TestFileErrors(t *testing.T) {
 		{"\nwhatsoever: now\n", 2, `unknown setting "whatsoever"`, "want one of services, clock, "},
 		{"rules:\n  - {from: 10.0.0.1, clok: x}\n", 2, `unknown setting "clok"`, `did you mean "clock"?`},
 		{"1: a\n", 1, `unknown setting "1"`, ""},
-		{"clock: now\nclock: yesterday\n", 2, `mapping key "clock" already defined`, ""},
-		{"clocks:\n  a: now\n  b: now\n  a: now\n", 4, `mapping key "a" already defined`, ""},
+		{"clock: now\nclock: yesterday\n", 2, "clock is set already, on line 1", ""},
+		{"clocks:\n  a: now\n  b: now\n  a: now\n", 4, "clocks.a is set already, on line 2", ""},
 		{"clock:\n", 1, "clock has no value", ""},
-		{"clocks:\n  a:\n", 2, "a has no value", ""},
+		{"clocks:\n  a:\n", 2, "clocks.a has no value", ""},
 		{"rules:\n", 1, "rules has no value", ""},
-		{"clock: [now]\n", 1, "sequence, want one value", ""},
-		{"clock: {a: b}\n", 1, "mapping, want one value", ""},
-		{"services: {a: b}\n", 1, "mapping, want a value, or a list of values", ""},
-		{"rules: x\n", 1, "string was used where sequence is expected", ""},
-		{"quiet: maybe\n", 1, `"maybe": want bool`, ""},
-		{"- a\n", 1, "want settings, such as clock: yesterday", ""},
+		{"clock: [now]\n", 1, "clock: a list, want one value", ""},
+		{"clock: {a: b}\n", 1, "clock: a mapping, want one value", ""},
+		{"services: {a: b}\n", 1, "services: a mapping, want a value, or a list of values", ""},
+		{"rules: x\n", 1, "rules: a value, want a list of rules", "from: 10.0.4.7"},
+		{"quiet: maybe\n", 1, `quiet "maybe": want true or false`, ""},
+		{"- a\n", 1, "a list, want settings, such as clock: yesterday", ""},
 		{"clock: now\n---\nclock: now\n", 2, "a second document", ""},
 		{"clock: \"now\n", 1, "could not find end character", ""},
 		{"clock: yesturday\n", 1, "clock: \"yesturday\": ", `did you mean "yesterday"?`},
@@ -106,19 +108,49 @@ func TestFileErrors(t *testing.T) {
 		{"transport: [udp, tpc]\n", 1, `transport "tpc": want udp or tcp`, `did you mean "tcp"?`},
 		{"log-format: yaml\n", 1, `log-format "yaml": want text or json`, ""},
 		{"services: [time, nto]\n", 1, `services: unknown service "nto"`, `did you mean "ntp"?`},
-		{"faults: los 10%\n", 1, "faults[0]: ", `"loss"`},
-		{"faults:\n- loss 10%\n- kiss FOO\n", 3, "faults[1]: ", "RATE"},
+		{"faults: los 10%\n", 1, "faults: ", `"loss"`},
+		{"faults:\n- loss 10%\n- kiss FOO\n", 3, "faults: ", "RATE"},
 		{"rules:\n- {clock: lab}\n", 2, "rules[0]: want from", ""},
 		{"rules:\n- from: 10.0.0.300\n", 2, `rules[0].from "10.0.0.300": want an address or a prefix`, ""},
 		{"rules:\n- from: fe80::1%eth0\n", 2, `rules[0].from "fe80::1%eth0": want no interface`, "fe80::1 holds on all"},
 		{"rules:\n- from: '::ffff:10.0.3.0/120'\n", 2, "rules[0].from: ", "10.0.3.0/24"},
 		{"rules:\n- from: 10.0.3.5/24\n", 2, "rules[0].from: ", "10.0.3.0/24"},
 		{"rules:\n- from: 10.0.3.0/24\n- from: 10.0.3.0/24\n", 3, "rules[1].from: ", "10.0.3.0/24"},
-		{"clocks: {slow: now x0.5}\nrules:\n- from: 10.0.3.1\n  clock: slwo\n", 4, "rules[0].clock: ", `"slow"`},
+		{"clocks: {slow: now x0.5}\nrules:\n- from: 10.0.3.1\n  clock: slwo\n", 4, "rules[0].clock: ", `no clock is named "slwo", want slow`},
 		{"rules:\n- from: 10.0.3.1\n  start: first\n", 3, "rules[0].start: ", "first-request"},
 		{"clocks: {a: 'epoch at 2026-01-01'}\nrules:\n- {from: 10.0.3.1, clock: a, start: first-request}\n", 3, "rules[0].start: ", "at"},
 		{"services: echo\nrules:\n- {from: 10.0.3.1, faults: [delay 5ms, kiss RATE]}\n", 3, "rules[0].faults", "kiss"},
-		{"clocks: {'a b': now}\n", 1, "clocks.a b: ", ""},
+		{"clocks: {'a b': now}\n", 1, `clocks."a b": `, ""},
+		{"clocks: {'': now}\n", 1, `clocks."": name ""`, ""},
+		{"clocks: {\"a\\nb\": now}\n", 1, `clocks."a\nb": name "a\nb"`, ""},
+		{"clocks: [a]\n", 1, "clocks: a list, want names with clock texts", ""},
+		{"clocks: now\n", 1, "clocks: a value, want names with clock texts", ""},
+		{"clocks: {0x1F: now}\nrules:\n- {from: 10.0.0.1, clock: 0x1G}\n", 3, "rules[0].clock: ", "want 0x1F"},
+		{"rules: [x]\n", 1, "rules[0]: a value, want a rule", "from"},
+		{"rules: [{from: 10.0.0.1, from: 10.0.0.2}]\n", 1, "rules[0].from is set already, on line 1", ""},
+		{"rules:\n-\n", 2, "rules[0] has no value", "from"},
+		{"clock: !!binary x\n", 1, "clock: tag !!binary, want none, or !!str", ""},
+		{"clock: *x\n", 1, "clock: *x stands for nothing, want an anchor &x before it", ""},
+		{"rules: [&r {<<: *r}]\n", 1, "merges within merges", "itself"},
+		{"services: [time,,ntp]\n", 1, `"," where a value is to be`, ""},
+		{"transport: []\n", 1, "transport: none, want udp, tcp, or both", ""},
+		{"clock: !!str\n", 1, "clock has no value", ""},
+		{"services:\n- time\n-\n- ntp\n", 3, "services: a value of the list is missing", ""},
+		{"services: []\n", 1, "services: none, want some of echo", ""},
+		{"services: ''\n", 1, "services: a service is missing", ""},
+		{"services: [time]\nlisten: [127.0.0.1, '::', '::1']\n", 2, `listen "::": cannot be had with 127.0.0.1`, ""},
+		{"services: [time]\nlisten: ['::', 127.0.0.1]\n", 2, `listen "127.0.0.1": cannot be had with ::`, ""},
+		{"services: [time]\nlisten: ['::1', '::1']\n", 2, `listen "::1": cannot be had with ::1`, ""},
+		{"port-offset: 65499\nservices: time\n", 1, "port-offset 65499: time would be on port 65536", "want 1 to 65535"},
+		{"port-offset: -38\nservices: time\n", 1, "port-offset -38: time would be on port -1", "want 1 to 65535"},
+		{"port-offset: -37\nservices: time\n", 1, "port-offset -37: time would be on port 0", "want 1 to 65535"},
+		{"faults: [loss 10%, none]\n", 1, "faults: none among others", "alone"},
+		{"rules: [{from: 10.0.0.1, faults: [loss, '']}]\n", 1, "rules[0].faults: ", "loss"},
+		{"\ufeffclok: now\n", 1, `unknown setting "clok"`, "clock"},
+		{"%YAML 1.2\n---\nclock: now\n---\nclock: now\n", 4, "a second document", ""},
+		{"clock: [[[[[[[[[now]]]]]]]]]\n", 1, "nested more than 8 deep", ""},
+		{"- - - - - - - - - now\n", 1, "nested more than 8 deep", ""},
+		{strings.Repeat("k", 101) + ": now\n", 1, "a name of 101 bytes, want at most 100", ""},
 	} {
 		f, err := Parse("lab.yaml", []byte(test.data))
 		e, ok := errors.AsType[*FileError](err)
@@ -129,7 +161,7 @@ func TestFileErrors(t *testing.T) {
 		if e.File != "lab.yaml" || e.Line != test.line || !strings.HasPrefix(e.Err.Error(), test.want) || !strings.Contains(e.Err.Error(), test.hint) {
 			t.Errorf("%q: line %d: %v\nwant line %d: %s … %s", test.data, e.Line, e.Err, test.line, test.want, test.hint)
 		}
-		if line := strings.Split(test.data, "\n")[test.line-1]; e.Source != line || !strings.HasSuffix(e.Error(), "| "+line) {
+		if line := strings.Split(strings.TrimPrefix(test.data, "\ufeff"), "\n")[test.line-1]; e.Source != line || !strings.HasSuffix(e.Error(), "| "+line) {
 			t.Errorf("%q: quotes %q, want %q", test.data, e.Source, line)
 		}
 	}
@@ -174,6 +206,20 @@ func TestChanged(t *testing.T) {
 	}
 }
 
+// All but what a Lab is set to takes a new server.
+func TestChangedAll(t *testing.T) {
+	f, err := Parse("lab.yaml", []byte(whole))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := slices.DeleteFunc(keys(reflect.TypeFor[Settings]()), func(key string) bool {
+		return slices.Contains([]string{"clock", "faults", "remember", "clocks", "rules", "port-offset"}, key) // port-offset: not in the file
+	})
+	if got := f.Settings.Changed(Settings{}); !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
+	}
+}
+
 // What Show writes is a file that comes to the same, and started at another time gives the same clocks.
 func TestShow(t *testing.T) {
 	at := time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC)
@@ -210,6 +256,100 @@ func TestShow(t *testing.T) {
 	if !slices.Equal(plan2.Server.Services, plan.Server.Services) || plan2.Server.Seed != plan.Server.Seed {
 		t.Errorf("%+v, want %+v", plan2.Server, plan.Server)
 	}
+}
+
+// A clock that some rule starts at first requests is shown as it is, the default one too: with an "at" the rule would be refused.
+func TestShowFirstRequests(t *testing.T) {
+	for _, test := range []struct{ data, want string }{
+		{"clock: leap-second\nrules: [{from: 10.0.0.0/8, start: first-request}]\n", "clock: leap-second\n"},
+		{"clock: leap-second\nrules: [{from: 10.0.0.0/8}]\n", "clock: leap-second at 2026-11-22T10:00:00Z\n"},
+		{"clocks: {a: leap-second}\nrules: [{from: 10.0.0.0/8, clock: a, start: first-request}, {from: 10.0.0.1, clock: a}]\n", "a: leap-second\n"},
+		{"clock: epoch\nclocks: {a: leap-second}\nrules: [{from: 10.0.0.0/8, clock: a, start: first-request}]\n", "clock: epoch at 2026-11-22T10:00:00Z\n"},
+	} {
+		shown := show(t, test.data)
+		if !strings.Contains(shown, test.want) {
+			t.Errorf("%s\ngave\n%s\nwant in it %s", test.data, shown, test.want)
+		}
+		if again := show(t, shown); again != shown {
+			t.Errorf("shown again:\n%s\nwant\n%s", again, shown)
+		}
+	}
+}
+
+// A rule without faults has everybody's, one with none says so, and Show keeps them apart.
+func TestFaultsOfRules(t *testing.T) {
+	const data = `faults: silence
+rules:
+- {from: 10.0.0.1}
+- {from: 10.0.0.2, faults: []}
+- {from: 10.0.0.3, faults: none}
+- {from: 10.0.0.4, faults: ''}
+- {from: 10.0.0.5, faults: loss 10%}
+- &six {from: 10.0.0.6, faults: [loss 10%, duplicate]}
+- {<<: *six, from: 10.0.0.7}
+- {<<: [{faults: none}, *six], from: 10.0.0.8}
+`
+	for _, text := range []string{data, show(t, data)} {
+		f, err := Parse("lab.yaml", []byte(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		plan, err := f.Settings.Plan()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, want := range []string{"<nil>", "[]", "[]", "[]", "[loss 10%]", "[loss 10% duplicate]", "[loss 10% duplicate]", "[]"} {
+			r := plan.Lab.Rules[i]
+			got := fmt.Sprint(r.Faults)
+			if r.Faults == nil {
+				got = "<nil>"
+			}
+			if got != want || r.From.String() != fmt.Sprintf("10.0.0.%d/32", i+1) {
+				t.Errorf("rule %d: %v %s, want %s", i, r.From, got, want)
+			}
+		}
+	}
+}
+
+// The empty text and none, alone, are no faults; as a flag they undo a file's.
+func TestNoFaults(t *testing.T) {
+	for _, none := range []List{{"none"}, {""}, {}, {" none "}} {
+		plan, err := Settings{Faults: none}.Over(Settings{Faults: List{"silence"}}).Plan()
+		if err != nil || len(plan.Lab.Faults) != 0 {
+			t.Errorf("%q: %v, %v", none, plan, err)
+		}
+	}
+}
+
+// Names are as they were written, as values are.
+func TestNames(t *testing.T) {
+	for _, name := range []string{"0x1F", "1.0", "007", "1_000", "null", "true", "1e3", ".inf"} {
+		f, err := Parse("lab.yaml", fmt.Appendf(nil, "clocks: {%s: epoch}\nrules: [{from: 10.0.0.1, clock: '%s'}]\n", name, name))
+		if name == ".inf" {
+			if err == nil || !strings.Contains(err.Error(), `name ".inf"`) {
+				t.Errorf("%s: %v", name, err)
+			}
+		} else if err != nil || f.Settings.Clocks[name] != "epoch" {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func show(t *testing.T, data string) string {
+	t.Helper()
+	f, err := Parse("lab.yaml", []byte(data))
+	if err != nil {
+		t.Fatal(err)
+	}
+	plan, err := f.Settings.Plan()
+	if err != nil {
+		t.Fatal(err)
+	}
+	shown, err := plan.Show(time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(shown)
 }
 
 func TestUnanchored(t *testing.T) {

@@ -65,6 +65,9 @@ func (s Settings) Plan() (*Plan, error) {
 			return nil, wantWord("transport", word, "udp", "tcp")
 		}
 	}
+	if srv.Transports == 0 {
+		return nil, &Error{Key: "transport", Err: errors.New("none, want udp, tcp, or both")}
+	}
 	stratum, err := s.Stratum.number("stratum", 1, service.Unsynchronised, "want 1 to 15, or 16 for a server that is not synchronised")
 	if err != nil {
 		return nil, err
@@ -178,9 +181,23 @@ func (t *Text) recipe(key string) (clock.Recipe, error) {
 	return recipe, nil
 }
 
+// noFaults is the text of no faults, as the empty one is: a flag that undoes the file's, or a rule that has none of its own.
+const noFaults = "none"
+
+// faults reads a list of faults, nil if it is not set.
 func (l List) faults(key string) ([]fault.Fault, error) {
-	var faults []fault.Fault
-	for i, word := range l.Words() {
+	words := l.Words()
+	if l == nil {
+		return nil, nil
+	}
+	faults := make([]fault.Fault, 0, len(words)) // not nil: a rule that says that it has none
+	if !slices.ContainsFunc(words, func(w string) bool { return w != "" }) || slices.Equal(words, []string{noFaults}) {
+		return faults, nil
+	}
+	for i, word := range words {
+		if word == noFaults {
+			return nil, &Error{Key: fmt.Sprintf("%s[%d]", key, i), Err: errors.New("none among others, want it alone, or faults")}
+		}
 		f, err := fault.Parse(word)
 		if err != nil {
 			return nil, &Error{Key: fmt.Sprintf("%s[%d]", key, i), Err: trimmed(err, "fault: ")}

@@ -26,6 +26,9 @@ func (s Settings) services(transports yesterday.Transports) ([]yesterday.Service
 		return nil, &Error{"port-offset", strconv.Quote(string(*s.PortOffset)), errors.New("want a whole number, such as 12308 or 0")}
 	}
 	args := s.Services.Words()
+	if s.Services != nil && len(args) == 0 {
+		return bad("none, want some of echo, daytime, time and ntp")
+	}
 	if len(args) == 0 {
 		for _, k := range service.Kinds() {
 			if transports != yesterday.TCP || k.OverTCP() {
@@ -35,6 +38,9 @@ func (s Settings) services(transports yesterday.Transports) ([]yesterday.Service
 	}
 	var services []yesterday.Service
 	for _, arg := range args {
+		if arg == "" {
+			return bad("a service is missing, want echo, daytime, time or ntp")
+		}
 		name, where, given := strings.Cut(arg, "=")
 		kind, err := service.ParseKind(name)
 		if err != nil {
@@ -82,7 +88,11 @@ func (s Settings) listen() ([]netip.Addr, error) {
 		if err != nil {
 			return nil, &Error{"listen", strconv.Quote(text), errors.New("want IP addresses without a port, such as 127.0.0.1 or ::1")}
 		}
-		addrs = append(addrs, addr.Unmap())
+		addr = addr.Unmap()
+		if i := slices.IndexFunc(addrs, func(o netip.Addr) bool { return holds(o, addr) || holds(addr, o) }); i >= 0 {
+			return nil, &Error{"listen", strconv.Quote(text), fmt.Errorf("cannot be had with %v, want addresses that do not overlap", addrs[i])}
+		}
+		addrs = append(addrs, addr)
 	}
 	return addrs, nil
 }
@@ -92,10 +102,12 @@ func overlap(a, b netip.AddrPort) bool {
 	if a.Port() != b.Port() || a.Port() == 0 {
 		return false
 	}
-	holds := func(all, one netip.Addr) bool {
-		return all == one || all == netip.IPv6Unspecified() || all == netip.IPv4Unspecified() && one.Is4()
-	}
 	return holds(a.Addr(), b.Addr()) || holds(b.Addr(), a.Addr())
+}
+
+// holds tells whether a socket on all has the datagrams to one, too.
+func holds(all, one netip.Addr) bool {
+	return all == one || all == netip.IPv6Unspecified() || all == netip.IPv4Unspecified() && one.Is4()
 }
 
 // parseWhere reads what stands after SERVICE=: an address, a port, or both. What is not said is as by default.

@@ -1,11 +1,12 @@
 // Package config turns what a user has set, by flags or in a file, into a checked Server and Lab.
 //
-// A [Settings] holds what was set as it was written, by one name for each setting, in the file and as a flag. [Parse]
+// A [Settings] holds what was set as it was written, by one name for each setting, in the file and as a flag. [Load]
 // reads a file, [Settings.Over] lays flags over it, [Settings.Plan] checks the whole and fills in what was not set.
 package config
 
 import (
 	"reflect"
+	"strconv"
 	"strings"
 )
 
@@ -33,7 +34,7 @@ func (l List) String() string { return strings.Join(l.Words(), ",") }
 type Settings struct {
 	Services      List    `kong:"-" yaml:"services,flow,omitempty"`
 	Clock         *Text   `type:"clocktext" placeholder:"TEXT" help:"The clock to serve: yesterday, -1h30m, 2036-02-07T06:28:06Z, 'now x60', unix-rollover … (default: yesterday). Try one with: yesterday clock TEXT" yaml:"clock,omitempty"`
-	Faults        List    `sep:"none" placeholder:"LIST" help:"Failures on purpose: 'loss 10%', 'delay 50ms..90ms', 'duplicate 5%', 'kiss RATE' …, separated by commas (default: none). All of them: yesterday config --help" yaml:"faults,flow,omitempty"`
+	Faults        List    `sep:"none" placeholder:"LIST" help:"Failures on purpose: 'loss 10%', 'delay 50ms..90ms', 'duplicate 5%', 'kiss RATE' …, separated by commas; none undoes a file's (default: none). Rules with faults of their own keep those. All of them: yesterday config --help" yaml:"faults,flow,omitempty"`
 	Seed          *Text   `placeholder:"N" help:"Chooses the faults' random numbers; the same requests meet the same faults again (default: 1)." yaml:"seed,omitempty"`
 	Listen        List    `placeholder:"ADDR" help:"Addresses to listen on, without a port, separated by commas (default: all)." yaml:"listen,flow,omitempty"`
 	PortOffset    *Text   `placeholder:"N" help:"Added to the well-known ports 7, 13, 37 and 123; 0 gives those themselves (default: 12308)." yaml:"port-offset,omitempty"`
@@ -56,10 +57,10 @@ type Clocks map[string]Text
 
 // A Rule says by which clock some clients live, and which faults they meet.
 type Rule struct {
-	From   Text `yaml:"from"`            // an address, or a prefix
-	Clock  Text `yaml:"clock,omitempty"` // a name in Clocks; none: that of the setting Clock
-	Start  Text `yaml:"start,omitempty"` // first-request, or none
-	Faults List `yaml:"faults,flow,omitempty"`
+	From   Text `yaml:"from"`                  // an address, or a prefix
+	Clock  Text `yaml:"clock,omitempty"`       // a name in Clocks; none: that of the setting Clock
+	Start  Text `yaml:"start,omitempty"`       // first-request, or none
+	Faults List `yaml:"faults,flow,omitempty"` // nil: those of the setting Faults
 }
 
 // defaults are what stands for settings that are not set. What is missing here has its default elsewhere.
@@ -139,10 +140,26 @@ type Error struct {
 
 // Error is as "shards 0: want 1 to 1024".
 func (e *Error) Error() string {
+	key := shown(e.Key)
 	if e.Value == "" {
-		return e.Key + ": " + e.Err.Error()
+		return key + ": " + e.Err.Error()
 	}
-	return e.Key + " " + e.Value + ": " + e.Err.Error()
+	return key + " " + clip(e.Value) + ": " + e.Err.Error()
+}
+
+// shown is a setting's name as errors say it: a strange clock's in quotes, and without which of the faults, which they
+// quote, so that it is as a flag's.
+func shown(key string) string {
+	if name, ok := strings.CutPrefix(key, "clocks."); ok {
+		if quoted := strconv.Quote(clip(name)); name == "" || quoted != `"`+name+`"` || strings.Contains(name, " ") {
+			return "clocks." + quoted
+		}
+		return key
+	}
+	if i := strings.LastIndexByte(key, '['); i >= 0 && strings.HasSuffix(key[:i], "faults") {
+		return key[:i]
+	}
+	return clip(key)
 }
 
 func (e *Error) Unwrap() error { return e.Err }
