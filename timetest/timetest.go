@@ -157,9 +157,9 @@ func (s *Server) SetClock(text string) {
 	})
 }
 
-// SetFaults changes the faults, for all but those whose rule, of SetLab, has faults of its own: each text is one fault, as "delay 50ms..90ms 10%" is.
-// Without any there are none. The clock goes on. The test fails at once where a text is none. Chances come out the same each
-// time that a test asks the same questions in the same order.
+// SetFaults changes the faults, for all but those whose rule, of SetLab, has faults of its own: each text is one fault, as
+// "delay 50ms..90ms 10%" is. Without any there are none. The clock goes on. The test fails at once where a text is none.
+// Chances come out the same each time that a test asks the same questions in the same order.
 func (s *Server) SetFaults(texts ...string) {
 	s.tb.Helper()
 	faults := make([]fault.Fault, len(texts))
