@@ -186,7 +186,7 @@ func TestFaultSeed(t *testing.T) {
 			t.Fatalf("the server tells of %d exchanges, want %d", len(told), asked)
 		}
 		for _, e := range told {
-			fmt.Fprint(&fates, " ", e.Notes)
+			fmt.Fprint(&fates, " ", strings.Join(e.Notes, "+"))
 			if e.Msg != "answered" {
 				continue
 			}
