@@ -53,14 +53,19 @@ func (r *Ring) Flush() {
 // Lost returns how many Records found the Ring full. Any goroutine may call it.
 func (r *Ring) Lost() uint64 { return r.lost.Load() }
 
-// take moves what is queued to dst.
-func (r *Ring) take(dst []Record) []Record {
+// hand hands on what is queued, without copying it, and tells whether there was anything. Until watch returns, what it
+// looks at takes up room.
+func (r *Ring) hand(watch func(batch []Record)) bool {
 	head, tail := r.head.Load(), r.tail.Load()
-	for ; head != tail; head++ {
-		dst = append(dst, r.records[head%uint64(len(r.records))])
+	some := head != tail
+	for head != tail {
+		from := head % uint64(len(r.records))
+		to := min(from+tail-head, uint64(len(r.records)))
+		watch(r.records[from:to])
+		head += to - from
+		r.head.Store(head)
 	}
-	r.head.Store(head)
-	return dst
+	return some
 }
 
 // A Tap is the one place where Records can be watched: writers put them into Rings, one Run hands them on. The zero
@@ -88,28 +93,31 @@ func (t *Tap) Ring() *Ring {
 }
 
 // Run hands every Record to watch, in batches, until ctx is done; what is queued by then is handed on before it
-// returns. Records of one Ring keep their order. The slice is watch's during the call only. lost is how many Records
-// were lost since the last call. Only one Run may be under way.
+// returns. Records of one Ring keep their order, and a batch is of one Ring. The slice is watch's during the call only. lost
+// is how many Records were lost since the last call; then a batch may be empty. Only one Run may be under way.
 func (t *Tap) Run(ctx context.Context, watch func(batch []Record, lost uint64)) {
-	var batch []Record
-	var lost uint64
+	var lost uint64 // that watch was told of
 	drain := func() bool {
-		batch = batch[:0]
-		var total uint64
 		t.mu.Lock()
 		rings := t.rings
 		t.mu.Unlock()
+		var total uint64
 		for _, r := range rings {
-			batch = r.take(batch)
 			total += r.Lost()
 		}
-		if len(batch) == 0 && total == lost {
-			return false
+		told := func(batch []Record) {
+			watch(batch, total-lost)
+			lost = total
 		}
-		watch(batch, total-lost)
-		lost = total
-		clear(batch) // so that no address zone or clock outlives its exchange here
-		return true
+		some := false
+		for _, r := range rings {
+			some = r.hand(told) || some
+		}
+		if total > lost {
+			told(nil)
+			some = true
+		}
+		return some
 	}
 	for {
 		for drain() {

@@ -2,7 +2,8 @@ package guard
 
 import (
 	"encoding/binary"
-	"hash/maphash"
+	"math/bits"
+	"math/rand/v2"
 	"net/netip"
 	"time"
 )
@@ -22,7 +23,7 @@ type Limiter struct {
 	interval int64 // nanoseconds a reply
 	burst    int64 // nanoseconds a source may be ahead
 	epoch    time.Time
-	seed     maphash.Seed
+	keys     [3]uint64
 	table    []bucket
 }
 
@@ -43,7 +44,7 @@ func NewLimiter(rate int) *Limiter {
 	return &Limiter{
 		interval: int64(time.Second) / int64(max(rate, 1)),
 		burst:    int64(time.Second),
-		seed:     maphash.MakeSeed(),
+		keys:     [3]uint64{rand.Uint64(), rand.Uint64(), rand.Uint64() | 1},
 		table:    make([]bucket, limiterBuckets),
 	}
 }
@@ -83,11 +84,18 @@ func (l *Limiter) Take(addr netip.Addr, now time.Time) bool {
 	return true
 }
 
+// hash mixes an address, or its /64, with keys that nobody knows: two multiplications whose halves are folded.
 func (l *Limiter) hash(addr netip.Addr) uint64 {
 	a := addr.As16()
-	key := [2]uint64{binary.LittleEndian.Uint64(a[:8])}
+	high, low := binary.LittleEndian.Uint64(a[:8]), uint64(0)
 	if addr.Is4() {
-		key[1] = binary.LittleEndian.Uint64(a[8:])
+		low = binary.LittleEndian.Uint64(a[8:])
 	}
-	return max(maphash.Comparable(l.seed, key), 1) // 0 is an empty source's tag
+	h := fold(high^l.keys[0], low^l.keys[1])
+	return max(fold(h, l.keys[2]), 1) // 0 is an empty source's tag
+}
+
+func fold(a, b uint64) uint64 {
+	high, low := bits.Mul64(a, b)
+	return high ^ low
 }
