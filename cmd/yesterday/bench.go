@@ -18,21 +18,21 @@ import (
 )
 
 type benchCmd struct {
-	Server   string        `arg:"" optional:"" name:"host[:port|:service]" help:"Whom to load, as with yesterday ask (default: localhost, on the port that yesterday serve has: 12315 for echo)."`
-	Service  string        `placeholder:"NAME" help:"echo, time or ntp (default: what :SERVICE names, or echo)."`
-	Duration time.Duration `placeholder:"TIME" help:"How long requests are sent, at most 1h; with --search in each run (default: 10s, with --search 2s)."`
-	Rate     int           `placeholder:"N" help:"Requests a second, each at its due time; with --search where to begin (default: 1000)."`
-	Max      bool          `help:"Instead of a rate: as many as are answered, with --window requests under way at any time."`
-	Window   int           `default:"64" placeholder:"N" help:"Requests under way with --max (default: 64)."`
-	Search   bool          `help:"Look for the highest rate at which at most 0.1 % are lost or late: double it, then halve the interval, 24 runs at most."`
-	Sockets  int           `default:"1" placeholder:"N" help:"Source ports (default: 1)."`
-	Sources  string        `placeholder:"LIST" help:"Source addresses of this host: a prefix, all of which is used (127.1.0.0/22), a range (10.0.0.1-10.0.0.200), addresses separated by commas, or a number of them on loopback, from 127.1.0.1 on (default: what the system chooses)."`
-	Size     *int          `placeholder:"N" help:"Bytes to send: of an echo 16 to 8192 (default: echo 56, time 0; ntp's are 48)."`
-	Timeout  time.Duration `default:"1s" placeholder:"TIME" help:"How long a reply may take, at most 10s; one that takes longer is late (default: 1s)."`
-	Clock    *config.Text  `type:"clocktext" placeholder:"TEXT" help:"Check the replies of time against this clock, as serve prints it (default: any 4 bytes will do). On another host it may be a second off."`
-	PID      int           `name:"pid" placeholder:"N" help:"The server's process on this host: replies per second of its CPU time (Linux)."`
-	Allowed  bool          `name:"i-may-load-this-host" help:"Load a host with a public address."`
-	JSON     bool          `name:"json" help:"Print one JSON object."`
+	Server   string         `arg:"" optional:"" name:"host[:port|:service]" help:"Whom to load, as with yesterday ask (default: localhost, on the port that yesterday serve has: 12315 for echo)."`
+	Service  string         `placeholder:"NAME" help:"echo, time or ntp (default: what :SERVICE names, or echo)."`
+	Duration *time.Duration `placeholder:"TIME" help:"How long requests are sent, at most 1h; with --search in each run (default: 10s, with --search 2s)."`
+	Rate     *int           `placeholder:"N" help:"Requests a second, each at its due time; with --search where to begin (default: 1000)."`
+	Max      bool           `help:"Instead of a rate: as many as are answered, with --window requests under way at any time."`
+	Window   *int           `placeholder:"N" help:"Requests under way with --max (default: 64)."`
+	Search   bool           `help:"Look for the highest rate at which at most 0.1 % are lost or late: double it, then halve the interval, 24 runs at most."`
+	Sockets  int            `default:"1" placeholder:"N" help:"Source ports (default: 1)."`
+	Sources  string         `placeholder:"LIST" help:"Source addresses of this host: a prefix, all of which is used (127.1.0.0/22), a range (10.0.0.1-10.0.0.200), addresses separated by commas, or a number of them on loopback, from 127.1.0.1 on (default: what the system chooses)."`
+	Size     *int           `placeholder:"N" help:"Bytes to send: of an echo 16 to 8192 (default: echo 56, time 0; ntp's are 48)."`
+	Timeout  time.Duration  `default:"1s" placeholder:"TIME" help:"How long a reply may take, at most 10s; one that takes longer is late (default: 1s)."`
+	Clock    *config.Text   `type:"clocktext" placeholder:"TEXT" help:"Check the replies of time against this clock, as serve prints it (default: any 4 bytes will do). On another host it may be a second off."`
+	PID      *int           `name:"pid" placeholder:"N" help:"The server's process on this host: replies per second of its CPU time (Linux)."`
+	Allowed  bool           `name:"i-may-load-this-host" help:"Load a host with a public address."`
+	JSON     bool           `name:"json" help:"Print one JSON object."`
 }
 
 // Help is what --help says below the usage.
@@ -95,7 +95,10 @@ func (c *benchCmd) Run(e *env) error {
 		if !ok {
 			best = found.Trials[0].Report // what it was like where it began
 		}
-		report, b.Rate = best, found.Rate
+		report = best
+		if ok {
+			b.Rate = found.Rate
+		}
 	} else if report, err = b.Run(e.ctx); err != nil {
 		return err
 	}
@@ -108,7 +111,10 @@ func (c *benchCmd) Run(e *env) error {
 	case report.Answered+report.Late == 0:
 		return fmt.Errorf("no good reply for %v/udp from %v", b.Service, b.Server)
 	case search != nil && search.Rate == 0:
-		return fmt.Errorf("more than %g %% were lost at the rate it began with; begin lower with --rate", 100*probe.MaxLost)
+		if limits := search.Limits; len(limits) > 0 {
+			return fmt.Errorf("no rate was found that the generator holds: %s; begin lower with --rate", limitNames(limits))
+		}
+		return fmt.Errorf("more than %g %% were lost or late at each rate, from %d on down; begin lower with --rate", 100*probe.MaxLost, b.Rate)
 	}
 	return nil
 }
@@ -120,39 +126,39 @@ func (c *benchCmd) bench(e *env) (*probe.Bench, error) {
 		return nil, err
 	}
 	b := &probe.Bench{
-		Service: kind, Rate: c.Rate, Window: c.Window, Duration: c.Duration, Timeout: c.Timeout, Sockets: c.Sockets, Process: c.PID,
+		Service: kind, Rate: given(c.Rate, 1000), Window: given(c.Window, 64), Duration: given(c.Duration, 10*time.Second),
+		Timeout: c.Timeout, Sockets: c.Sockets, Process: given(c.PID, 0),
 	}
 	if b.Size, err = sizeFor(kind, c.Size, probe.MaxSize); err != nil {
 		return nil, err
 	}
-	if b.Duration == 0 {
-		b.Duration = 10 * time.Second
-		if c.Search {
-			b.Duration = 2 * time.Second
-		}
-	}
-	if b.Rate == 0 && !c.Max {
-		b.Rate = 1000
+	if c.Search {
+		b.Duration = given(c.Duration, 2*time.Second)
 	}
 	switch {
-	case c.Max && c.Rate != 0:
-		return nil, usagef("--max and --rate %d: want one of them", c.Rate)
 	case c.Max && c.Search:
 		return nil, usagef("--max and --search: want one of them")
-	case c.Rate < 0 || c.Rate > probe.MaxRate:
-		return nil, usagef("--rate %d: want 1 to %d requests a second", c.Rate, probe.MaxRate)
-	case c.Window < 1 || c.Window > probe.MaxWindow:
-		return nil, usagef("--window %d: want 1 to %d", c.Window, probe.MaxWindow)
-	case b.Duration < 0 || b.Duration > probe.MaxDuration:
-		return nil, usagef("--duration %v: want more than 0 and at most %v", c.Duration, probe.MaxDuration)
+	case c.Max && c.Rate != nil:
+		return nil, usagef("--max and --rate %d: want one of them", *c.Rate)
+	case b.Rate < 1 || b.Rate > probe.MaxRate:
+		return nil, usagef("--rate %d: want 1 to %d requests a second", b.Rate, probe.MaxRate)
+	case c.Window != nil && !c.Max:
+		return nil, usagef("--window %d: it goes with --max", b.Window)
+	case b.Window < 1 || b.Window > probe.MaxWindow:
+		return nil, usagef("--window %d: want 1 to %d", b.Window, probe.MaxWindow)
+	case b.Duration <= 0 || b.Duration > probe.MaxDuration:
+		return nil, usagef("--duration %v: want more than 0 and at most %v", b.Duration, probe.MaxDuration)
 	case c.Timeout <= 0 || c.Timeout > probe.MaxTimeout:
 		return nil, usagef("--timeout %v: want more than 0 and at most %v", c.Timeout, probe.MaxTimeout)
 	case c.Sockets < 1 || c.Sockets > probe.MaxSockets:
 		return nil, usagef("--sockets %d: want 1 to %d", c.Sockets, probe.MaxSockets)
-	case c.PID < 0:
-		return nil, usagef("--pid %d: want a process of this host", c.PID)
-	case c.PID > 0 && runtime.GOOS != "linux":
-		return nil, usagef("--pid %d: the CPU time of a process can be read on Linux alone", c.PID)
+	case c.PID != nil && *c.PID <= 0:
+		return nil, usagef("--pid %d: want a process of this host", *c.PID)
+	case c.PID != nil && runtime.GOOS != "linux":
+		return nil, usagef("--pid %d: the CPU time of a process can be read on Linux alone", *c.PID)
+	}
+	if c.Max {
+		b.Rate = 0
 	}
 	if c.Sources != "" {
 		if b.Sources, err = probe.ParseSources(c.Sources); err != nil {
@@ -177,6 +183,14 @@ func (c *benchCmd) bench(e *env) (*probe.Bench, error) {
 	return b, nil
 }
 
+// given is what a flag says, or what holds without it.
+func given[T any](flag *T, otherwise T) T {
+	if flag == nil {
+		return otherwise
+	}
+	return *flag
+}
+
 // find finds the server, and asks it once.
 func (c *benchCmd) find(e *env, b *probe.Bench) error {
 	servers, err := resolve(e.ctx, c.Server, b.Service)
@@ -198,6 +212,9 @@ func (c *benchCmd) find(e *env, b *probe.Bench) error {
 		if err := mayLoad(servers); err != nil {
 			return err
 		}
+	}
+	if err := b.Ready(); err != nil {
+		return usageError{err}
 	}
 	for i, server := range servers {
 		if err = answers(e.ctx, b.Service, server); err == nil {
@@ -232,6 +249,9 @@ func mayLoad(servers []netip.AddrPort) error {
 		return err
 	}
 	for _, s := range servers {
+		if s.Addr().IsUnspecified() {
+			return usagef("%v stands for all addresses of a host: want one of them, such as that of localhost", s.Addr())
+		}
 		if !private.Has(s.Addr(), host) {
 			return usagef("%v is a public address: a bench is an attack on a host that did not ask for it; if you may, say --i-may-load-this-host", s.Addr())
 		}

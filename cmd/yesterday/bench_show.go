@@ -25,7 +25,7 @@ func (s *benchShower) begin(search bool) {
 	what := fmt.Sprintf("%s a second", thousands(uint64(b.Rate)))
 	switch {
 	case search:
-		what = fmt.Sprintf("looking for the highest rate at which at most %g %% are lost,", 100*probe.MaxLost)
+		what = fmt.Sprintf("looking for the highest rate at which at most %g %% are lost or late,", 100*probe.MaxLost)
 	case b.Rate == 0:
 		what = fmt.Sprintf("as many as are answered, %s under way,", thousands(uint64(b.Window)))
 	}
@@ -75,7 +75,7 @@ func (s *benchShower) trial(t probe.Trial) {
 	if !t.Good && len(t.Limits) > 0 {
 		verdict = "too much for the generator: " + limitNames(t.Limits)
 	}
-	fmt.Fprintf(s.e.stdout, "%12s a second   %s %% lost   p99 %s   %s\n", thousands(uint64(t.Rate)), percent(r.Lost+r.Late, r.Sent),
+	fmt.Fprintf(s.e.stdout, "%12s a second   %s %% lost or late   p99 %s   %s\n", thousands(uint64(t.Rate)), percent(r.Lost+r.Late, r.Sent),
 		roundTrip(r.Latency.P99), verdict)
 }
 
@@ -184,8 +184,8 @@ type benchJSON struct {
 	ServerCPU      *float64    `json:"server_cpu_seconds,omitempty"`
 	AnsweredPerCPU *float64    `json:"answered_per_cpu_second,omitempty"`
 	SearchRate     *int        `json:"search_rate,omitempty"`
-	SearchLimits   []string    `json:"search_limits,omitempty"`
-	Runs           []runJSON   `json:"runs,omitempty"`
+	SearchLimits   []string    `json:"search_limits,omitzero"`
+	Runs           []runJSON   `json:"runs,omitzero"`
 }
 
 // A runJSON is one run of a search.
@@ -216,7 +216,7 @@ func (s *benchShower) json(r probe.BenchReport, search *probe.SearchReport) benc
 		v.ServerCPU, v.AnsweredPerCPU = &cpu, &r.PerCPU
 	}
 	if search != nil {
-		v.SearchRate, v.SearchLimits = &search.Rate, limitWords(search.Limits)
+		v.SearchRate, v.SearchLimits, v.Runs = &search.Rate, limitWords(search.Limits), []runJSON{}
 		for _, t := range search.Trials {
 			v.Runs = append(v.Runs, runJSON{
 				t.Rate, t.Good, t.Report.Sent, ratio(t.Report.Lost+t.Report.Late, t.Report.Sent), t.Report.ReplyRate, limitWords(t.Report.Limits),

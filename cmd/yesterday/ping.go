@@ -15,7 +15,7 @@ const maxEcho = 65507
 type pingCmd struct {
 	Server   string        `arg:"" optional:"" name:"host[:port|:service]" help:"Whom to ask, as with yesterday ask (default: localhost, on the port that yesterday serve has: 12315 for echo)."`
 	Service  string        `placeholder:"NAME" help:"What to ask for: echo, time, daytime or ntp (default: what :SERVICE names, or echo)."`
-	Count    int           `short:"c" placeholder:"N" help:"Stop after so many requests (default: at Ctrl-C)."`
+	Count    *int          `short:"c" placeholder:"N" help:"Stop after so many requests (default: at Ctrl-C)."`
 	Interval time.Duration `default:"1s" placeholder:"TIME" help:"How long from one request to the next, at least 1ms (default: 1s)."`
 	Timeout  time.Duration `default:"1s" placeholder:"TIME" help:"How long a reply may take; one that takes longer is late (default: 1s)."`
 	Size     *int          `placeholder:"N" help:"How many bytes to send: of an echo 16 to 65507 (default: echo 56, time and daytime 0; ntp's are 48)."`
@@ -68,7 +68,7 @@ func (c *pingCmd) Run(e *env) error {
 	}
 	s := pingShower{e: e, kind: kind, name: c.Server, size: size, timeout: c.Timeout, quiet: c.Quiet, asJSON: c.JSON}
 	p := probe.Ping{
-		Service: kind, Servers: servers, Count: c.Count, Interval: c.Interval, Timeout: c.Timeout, Size: size, Each: s.event,
+		Service: kind, Servers: servers, Count: given(c.Count, 0), Interval: c.Interval, Timeout: c.Timeout, Size: size, Each: s.event,
 	}
 	sum, err := p.Run(e.ctx)
 	if sum.Server.IsValid() {
@@ -96,8 +96,8 @@ func refusedToo(n uint64) string {
 // check refuses what cannot be measured.
 func (c *pingCmd) check(kind service.Kind) error {
 	switch {
-	case c.Count < 0:
-		return usagef("--count %d: want 1 or more, or 0: until Ctrl-C", c.Count)
+	case c.Count != nil && *c.Count < 1:
+		return usagef("--count %d: want 1 or more; without it ping goes on until Ctrl-C", *c.Count)
 	case c.Interval < time.Millisecond || c.Interval > time.Hour:
 		return usagef("--interval %v: want 1ms to 1h", c.Interval)
 	case c.Timeout <= 0 || c.Timeout > time.Hour:

@@ -3,6 +3,7 @@ package probe
 import (
 	"context"
 	"fmt"
+	"net"
 	"net/netip"
 	"time"
 
@@ -142,13 +143,30 @@ func (b *Bench) check() error {
 	return nil
 }
 
+// Ready tells what is not there that Run needs: its process, or an address of this host to ask from.
+func (b *Bench) Ready() error {
+	if b.Process != 0 {
+		if _, err := processTime(b.Process); err != nil {
+			return err
+		}
+	}
+	for _, s := range b.Sources {
+		conn, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(s, 0)))
+		if err != nil {
+			return fmt.Errorf("source %v is not an address of this host: %w", s, err)
+		}
+		conn.Close()
+	}
+	return nil
+}
+
 // Run puts the server under load for the Duration, and waits for the replies until the Timeout. When ctx is done it ends at once,
 // with what it has. It returns an error where the load could not be made.
 func (b *Bench) Run(ctx context.Context) (BenchReport, error) {
 	if err := b.check(); err != nil {
 		return BenchReport{}, err
 	}
-	var before time.Duration
+	var before cpuTime
 	var err error
 	if b.Process != 0 {
 		if before, err = processTime(b.Process); err != nil {
@@ -174,7 +192,7 @@ func (b *Bench) Run(ctx context.Context) (BenchReport, error) {
 		if err != nil {
 			return r, err
 		}
-		r.CPU = after - before
+		r.CPU = after.since(before)
 		if r.CPU > 0 {
 			r.PerCPU = float64(r.Answered) / r.CPU.Seconds()
 		}

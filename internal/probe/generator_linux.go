@@ -298,10 +298,11 @@ func (g *generator) send(now int64) (bool, error) {
 			h.SetControllen(o.size)
 		}
 	}
+	handed := int64(time.Since(g.load.epoch)) // what came before this is the generator's time, not the server's
 	went, errno := g.out.send(g.sockets[socket].fd, n)
-	g.load.sent(went, now)
+	g.load.sent(went, handed)
 	if g.load.rate == 0 {
-		g.load.leaving(went, int64(time.Since(g.load.epoch))-now)
+		g.load.leaving(went, int64(time.Since(g.load.epoch))-handed)
 	}
 	switch errno {
 	case 0:
@@ -311,7 +312,7 @@ func (g *generator) send(now int64) (bool, error) {
 	case unix.ECONNREFUSED: // that was said of an earlier one
 		g.refused++
 	default:
-		g.load.refuse(now)
+		g.load.refuse(handed)
 		if g.failures++; g.failures >= failuresInRow {
 			return false, fmt.Errorf("send to %v: %w", g.server, errno)
 		}

@@ -179,3 +179,16 @@ func TestKernelStampsBothEnds(t *testing.T) {
 		}
 	}
 }
+
+// A request counts from when it is handed to the system, not from when the turn began in which it is.
+func TestLatencyBeginsWhereItIsHandedOver(t *testing.T) {
+	g, _ := still(t, service.Echo, "127.0.0.1:0", 1, 0)
+	clock := time.Now()
+	before := int64(clock.Sub(g.load.epoch))
+	if _, err := g.turn(before-int64(time.Second), clock.UnixNano()-int64(time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	if due := g.load.matcher.slots[0].due; g.load.matcher.sent == 0 || due < before {
+		t.Errorf("%d sent, from %v before they were", g.load.matcher.sent, time.Duration(before-due))
+	}
+}

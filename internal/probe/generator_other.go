@@ -159,6 +159,7 @@ func (g *generator) send(now int64) (bool, error) {
 		g.buffer = g.load.request(g.buffer[:0], 0)
 		socket, source := g.load.from(0)
 		conn := g.conns[int(socket)*g.sources+int(source)]
+		handed := g.now()
 		_, err := conn.Write(g.buffer)
 		if refused(err) { // that was said of an earlier one
 			g.refused.Add(1)
@@ -166,10 +167,10 @@ func (g *generator) send(now int64) (bool, error) {
 		}
 		if err == nil {
 			g.failures = 0
-			g.load.sent(1, now)
+			g.load.sent(1, handed)
 			continue
 		}
-		g.load.refuse(now)
+		g.load.refuse(handed)
 		if g.failures++; g.failures >= 64 {
 			return false, fmt.Errorf("send to %v: %w", g.server, err)
 		}

@@ -72,7 +72,7 @@ func (l *ledger) unsent(at time.Time) {
 
 // stamp takes in when a request left by the kernel's stamp. One that cannot be is passed over.
 func (l *ledger) stamp(a arrival) {
-	if !l.matcher.knows(a.seq) {
+	if !a.kernel || !l.matcher.knows(a.seq) { // when a stamp was read says nothing
 		return
 	}
 	left := &l.leaving[a.seq&l.matcher.mask]

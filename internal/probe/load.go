@@ -48,8 +48,9 @@ type load struct {
 	unsent       uint64
 	lastReply    int64
 	lastSent     int64
-	held, cycle  int64 // of all answered requests: how long the generator held them up, and how long from due to read
-	stopped      bool  // no more requests
+	calls        []call // of a closed loop, by the matcher's slots
+	held, cycle  int64  // of its answered requests: how long the generator held them up, and how long from handed over to read
+	stopped      bool   // no more requests
 	stoppedAt    int64
 }
 
@@ -78,6 +79,9 @@ func newLoad(b *Bench) *load {
 		slots = min(int(float64(b.Rate)*b.Timeout.Seconds()*4)+1<<16, maxSlots)
 	}
 	l.matcher = newMatcher(slots, int64(b.Timeout))
+	if l.rate == 0 {
+		l.calls = make([]call, len(l.matcher.slots))
+	}
 	return l
 }
 
@@ -129,8 +133,23 @@ func (l *load) sent(n int, now int64) {
 	}
 }
 
-// leaving takes in how long the system took to send n requests. In the middle they waited for half of that.
-func (l *load) leaving(n int, took int64) { l.held += int64(n) * took / 2 }
+// leaving takes in how long the system took to send the last n requests of a closed loop, one after another.
+func (l *load) leaving(n int, took int64) {
+	for i := range uint64(n) {
+		each := took / int64(n)
+		l.calls[(l.matcher.next-uint64(n)+i)&l.matcher.mask] = call{int64(i) * each, each}
+	}
+}
+
+// A call is how a request left: how long the system was busy with those before it, and how long with it.
+type call struct{ before, own int64 }
+
+// until is how much of the first after nanoseconds the request was in the generator's hands. Of its own share that is half:
+// on loopback the other half is the receiver's work.
+func (c call) until(after int64) int64 {
+	before := min(c.before, after)
+	return before + min(c.own, after-before)/2
+}
 
 // refuse takes in that the system did not send the next request, and never will.
 func (l *load) refuse(now int64) {
@@ -164,8 +183,10 @@ func (l *load) reply(socket, source int, data []byte, whole bool, at, now int64)
 	if f == answered || f == late {
 		l.latency.record(time.Duration(after))
 		l.lastReply = max(l.lastReply, at)
-		l.held += now - at
-		l.cycle += now - at + after
+		if l.rate == 0 {
+			l.held += now - at + l.calls[seq&l.matcher.mask].until(after)
+			l.cycle += now - at + after
+		}
 	}
 }
 
@@ -238,7 +259,7 @@ func (l *load) report(r *BenchReport, now int64) {
 	r.Doubled, r.Wrong, r.Stray, r.Unsent = m.counts[doubled], l.wrong, r.Stray+m.counts[stray], l.unsent
 	r.Latency, r.Lag, r.Behind = l.latency.spread(), l.lag.spread(), l.behind
 	if l.cycle > 0 {
-		r.Held = min(float64(l.held)/float64(l.cycle), 1)
+		r.Held = float64(l.held) / float64(l.cycle)
 	}
 	r.Took = time.Duration(now)
 	sending := max(l.duration, l.lastSent)

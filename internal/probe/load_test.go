@@ -3,6 +3,7 @@ package probe
 import (
 	"bytes"
 	"container/heap"
+	"math"
 	"math/rand/v2"
 	"net/netip"
 	"testing"
@@ -353,6 +354,53 @@ func TestLoadAllocatesNothing(t *testing.T) {
 		}
 		if l.matcher.counts[answered] == 0 || l.wrong != 0 {
 			t.Errorf("%v: %d answered, %d wrong", kind, l.matcher.counts[answered], l.wrong)
+		}
+	}
+}
+
+// What the generator held up is a part of the round trip: the time until a request had left, but not what the system did after
+// the reply had come, and the time from there until it was read.
+func TestHeld(t *testing.T) {
+	for name, c := range map[string]struct {
+		n              int
+		took, at, read int64 // since the requests were handed over
+		want           float64
+	}{
+		"left at once":                     {1, 0, 100, 100, 0},
+		"half of a call":                   {1, 40, 80, 100, 40. / 100},
+		"the reply came during the call":   {1, 80, 20, 100, 90. / 100},
+		"it came at once":                  {1, 80, 0, 100, 1},
+		"the second waits for the first":   {2, 40, 100, 100, (10 + 30) / 200.},
+		"both are answered while they are": {2, 40, 20, 60, (10 + 40 + 20 + 40) / 120.},
+	} {
+		b := benchOf(service.Echo)
+		b.Rate = 0
+		l := newLoad(b)
+		for range 3 { // after others
+			l.sent(1, 0)
+			l.leaving(1, 1000)
+			l.matcher.giveUp()
+		}
+		var requests [][]byte
+		for i := range c.n {
+			requests = append(requests, l.request(nil, i))
+		}
+		l.sent(c.n, 1000)
+		l.leaving(c.n, c.took)
+		for _, r := range requests {
+			l.reply(0, 0, r, true, 1000+c.at, 1000+c.read)
+		}
+		var r BenchReport
+		l.report(&r, 2000)
+		if math.Abs(r.Held-c.want) > 1e-9 || r.Answered != uint64(c.n) {
+			t.Errorf("%s: %v of %d, want %v", name, r.Held, r.Answered, c.want)
+		}
+	}
+	random := rand.New(rand.NewPCG(1, 2))
+	for range 10_000 {
+		c := call{random.Int64N(100), random.Int64N(100)}
+		if after := random.Int64N(200); c.until(after) > after || c.until(after) < 0 {
+			t.Fatalf("%+v holds %d of %d", c, c.until(after), after)
 		}
 	}
 }

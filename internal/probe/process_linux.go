@@ -5,15 +5,55 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strconv"
 	"time"
 )
 
-// tick is the unit of times in /proc, which is the same on all of Go's platforms (USER_HZ).
+// tick is the unit of times in /proc/PID/stat, which is the same on all of Go's platforms (USER_HZ).
 const tick = 10 * time.Millisecond
 
-// processTime is the CPU time that a process has used, in itself and in the kernel on its behalf.
-func processTime(pid int) (time.Duration, error) {
+// A cpuTime is the CPU time that a process has used, in itself and in the kernel on its behalf.
+type cpuTime struct {
+	exact  time.Duration // of the threads that it has now, to the nanosecond; 0 where the kernel does not tell
+	coarse time.Duration // of all that it ever had: user's and kernel's ticks, each rounded down
+}
+
+// since is how much was used since before.
+func (c cpuTime) since(before cpuTime) time.Duration {
+	exact, coarse := c.exact-before.exact, c.coarse-before.coarse
+	if c.exact == 0 || (exact-coarse).Abs() > 2*tick { // a thread ended in between
+		return coarse
+	}
+	return exact
+}
+
+// processTime reads the CPU time of a process.
+func processTime(pid int) (cpuTime, error) {
+	coarse, err := ticks(pid)
+	return cpuTime{ran(pid), coarse}, err
+}
+
+// ran is the sum of what the threads of a process have run, 0 if that cannot be read.
+func ran(pid int) (sum time.Duration) {
+	files, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", pid))
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			continue // it has ended
+		}
+		first, _, _ := bytes.Cut(text, []byte(" "))
+		n, err := strconv.ParseInt(string(first), 10, 64)
+		if err != nil {
+			return 0
+		}
+		sum += time.Duration(n)
+	}
+	return sum
+}
+
+// ticks is the CPU time of a process in whole ticks.
+func ticks(pid int) (time.Duration, error) {
 	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if errors.Is(err, os.ErrNotExist) {
 		return 0, fmt.Errorf("no process %d on this host", pid)

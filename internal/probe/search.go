@@ -71,8 +71,10 @@ func good(r *BenchReport) bool {
 	return r.Sent > 0 && replied(r) && len(r.Limits) == 0 && float64(r.Sent) >= sendsAtLeast*float64(r.Sent+r.Unsent)
 }
 
-// replied tells whether enough replies came.
-func replied(r *BenchReport) bool { return float64(r.Lost+r.Late+r.Wrong) <= MaxLost*float64(r.Sent) }
+// replied tells whether enough replies came. The request of a wrong reply is among the lost ones, unless a good one came too.
+func replied(r *BenchReport) bool {
+	return float64(max(r.Lost, r.Wrong)+r.Late) <= MaxLost*float64(r.Sent)
+}
 
 // blame is what the generator fell short in, unless replies did not come of what it has sent and read all the same: then the
 // server could not bear so much either.

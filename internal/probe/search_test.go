@@ -86,3 +86,19 @@ func TestGoodRun(t *testing.T) {
 		}
 	}
 }
+
+// The request of a wrong reply is lost as well: it counts once.
+func TestWrongCountsOnce(t *testing.T) {
+	for name, c := range map[string]struct {
+		report BenchReport
+		want   bool
+	}{
+		"wrong, and so lost":   {BenchReport{Sent: 1000, Wrong: 1, Lost: 1}, true},
+		"more wrong than lost": {BenchReport{Sent: 1000, Wrong: 2, Lost: 1}, false},
+		"lost, and late":       {BenchReport{Sent: 1000, Late: 1, Lost: 1}, false},
+	} {
+		if replied(&c.report) != c.want {
+			t.Errorf("%s: want %v", name, c.want)
+		}
+	}
+}

@@ -45,11 +45,12 @@ func (r *recorder) spread() Spread {
 	if r.count == 0 {
 		return Spread{}
 	}
-	at := func(percent float64) time.Duration {
-		return min(max(time.Duration(r.histogram.ValueAtQuantile(percent)), r.min), r.max)
+	at := func(thousandths uint64) time.Duration {
+		rank := (r.count*thousandths + 999) / 1000 // the histogram's own rounding takes one too few at times
+		return min(max(time.Duration(r.histogram.ValueAtQuantile(100*float64(rank)/float64(r.count))), r.min), r.max)
 	}
 	return Spread{
-		Count: r.count, Min: r.min, Median: at(50), P90: at(90), P99: at(99), P99point9: at(99.9), Max: r.max,
+		Count: r.count, Min: r.min, Median: at(500), P90: at(900), P99: at(990), P99point9: at(999), Max: r.max,
 		Mean: time.Duration(math.Round(r.sum / float64(r.count))),
 	}
 }

@@ -67,3 +67,23 @@ func TestOffsets(t *testing.T) {
 		t.Errorf("%+v, want %+v", o.spread, want)
 	}
 }
+
+// A percentile is the smallest value that at least that share of all does not exceed, however few there are.
+func TestSpreadOfFew(t *testing.T) {
+	for n := 1; n <= 200; n++ {
+		r := newRecorder()
+		for i := 1; i <= n; i++ {
+			r.record(time.Duration(i)) // so short that the histogram is exact
+		}
+		s := r.spread()
+		for share, got := range map[int]time.Duration{500: s.Median, 900: s.P90, 990: s.P99, 999: s.P99point9} {
+			want := 1
+			for 1000*want < share*n {
+				want++
+			}
+			if got != time.Duration(want) {
+				t.Errorf("of %d, %d thousandths: %d, want %d", n, share, got, want)
+			}
+		}
+	}
+}
