@@ -4,7 +4,6 @@ import (
 	"context"
 	"sync"
 	"sync/atomic"
-	"time"
 )
 
 // ringSize is how many Records one Ring holds: at 170,000 exchanges a second, a 24th of a second for the watcher to
@@ -69,10 +68,6 @@ func (r *Ring) hand(watch func(batch []Record)) bool {
 	return some
 }
 
-// gather is how long the watcher of a busy Tap lets Records come together: at full speed a quarter of a Ring. To be woken for
-// each of them would cost the writers more than the Records do.
-const gather = 10 * time.Millisecond
-
 // A Tap is the one place where Records can be watched: writers put them into Rings, one Run hands them on. The zero
 // Tap is not ready; use NewTap.
 type Tap struct {
@@ -97,10 +92,9 @@ func (t *Tap) Ring() *Ring {
 	return r
 }
 
-// Run hands every Record to watch, in batches, until ctx is done: the first after a rest at once, those that follow within
-// some milliseconds. What is queued in the end is handed on before it returns. Records of one Ring keep their order, and a
-// batch is of one Ring. The slice is watch's during the call only. lost is how many Records were lost since the last call;
-// then a batch may be empty. Only one Run may be under way.
+// Run hands every Record to watch, in batches, until ctx is done; what is queued by then is handed on before it
+// returns. Records of one Ring keep their order, and a batch is of one Ring. The slice is watch's during the call only. lost
+// is how many Records were lost since the last call; then a batch may be empty. Only one Run may be under way.
 func (t *Tap) Run(ctx context.Context, watch func(batch []Record, lost uint64)) {
 	var lost uint64 // that watch was told of
 	drain := func() bool {
@@ -125,18 +119,8 @@ func (t *Tap) Run(ctx context.Context, watch func(batch []Record, lost uint64)) 
 		}
 		return some
 	}
-	pause := time.NewTimer(0)
-	defer pause.Stop()
 	for {
 		for drain() {
-			pause.Reset(gather)
-			select {
-			case <-pause.C:
-			case <-ctx.Done():
-				for drain() {
-				}
-				return
-			}
 		}
 		t.asleep.Store(true)
 		if drain() { // what came between the last look and going to sleep
