@@ -101,8 +101,8 @@ func (c *Config) unknown(name string) error {
 	if _, err := clock.Parse(name); err == nil {
 		hint = "; it is a clock text: give it a name under clocks, and say the name here"
 	}
-	if near := nearest.Word(name, c.names()...); near != "" && len(c.Clocks) > 1 { // a single one was said already
-		hint += "; did you mean " + quoted(near) + "?"
+	if len(c.Clocks) > 1 { // a single one was said already
+		hint += nearest.Hint(name, c.names()...)
 	}
 	return fmt.Errorf("no clock is named %s, %s%s", quoted(name), want, hint)
 }

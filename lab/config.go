@@ -76,9 +76,6 @@ func (s *Start) UnmarshalText(text []byte) error {
 		*s = FirstRequest
 		return nil
 	}
-	hint := ""
-	if near := nearest.Word(word, starts[FirstRequest]); near != "" {
-		hint = "; did you mean " + quoted(near) + "?"
-	}
+	hint := nearest.Hint(word, starts[FirstRequest])
 	return fmt.Errorf("start %s: want first-request, or nothing for a clock that starts when it is set%s", quoted(word), hint)
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"github.com/yesterday-time/yesterday/ask"
+	"github.com/yesterday-time/yesterday/internal/nearest"
 	"github.com/yesterday-time/yesterday/service"
 	"github.com/yesterday-time/yesterday/wire/rfc868"
 )
@@ -140,7 +141,7 @@ func (c *askCmd) client(e *env) (*ask.Client, service.Kind, error) {
 	era, err := strconv.Atoi(string(c.Era))
 	if err != nil || era < firstEra || era > lastEra {
 		return nil, 0, usagef("--era %q: want auto or a number from %d to %d (0 begins in 1900, 1 in 2036)%s", c.Era,
-			firstEra, lastEra, didYouMean(string(c.Era), "auto"))
+			firstEra, lastEra, nearest.Hint(string(c.Era), "auto"))
 	}
 	if kind != service.Time && kind != service.NTP {
 		return nil, 0, usagef("--era %d: only time and ntp have eras, and %v is asked for", era, kind)

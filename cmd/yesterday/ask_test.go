@@ -5,9 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"net"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -40,26 +38,12 @@ func asked(t *testing.T, e env, args ...string) (stdout, stderr string, code int
 
 // answering is a UDP server that answers each datagram with what reply makes of it, or not at all if that is nil.
 func answering(t *testing.T, reply func(data []byte) []byte) (addr string) {
-	t.Helper()
-	conn, err := net.ListenPacket("udp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var done sync.WaitGroup
-	t.Cleanup(func() { conn.Close(); done.Wait() })
-	done.Go(func() {
-		buf := make([]byte, 1<<16)
-		for {
-			n, from, err := conn.ReadFrom(buf)
-			if err != nil {
-				return
-			}
-			if b := reply(buf[:n]); b != nil {
-				conn.WriteTo(b, from)
-			}
+	return faulty(t, func(_ int, data []byte) [][]byte {
+		if b := reply(data); b != nil {
+			return [][]byte{b}
 		}
+		return nil
 	})
-	return conn.LocalAddr().String()
 }
 
 // says is the reply function of a server that always says the same.

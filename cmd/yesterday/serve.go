@@ -133,12 +133,8 @@ func (c *serveCmd) load(e *env, l *lab.Lab, services []service.Kind) <-chan load
 			}
 			err = l.Set(plan.Lab, e.now())
 		}
-		if refused, ok := errors.AsType[*lab.ConfigError](err); ok { // in a good file, by the services of before
-			key := refused.Field
-			if refused.Rule >= 0 {
-				key = fmt.Sprintf("rules[%d].%s", refused.Rule, key)
-			}
-			err = file.Locate(&config.Error{Key: key, Err: refused.Err})
+		if _, refused := errors.AsType[*lab.ConfigError](err); refused { // in a good file, by the services of before
+			err = file.Locate(config.LabError(err))
 		}
 		done <- loaded{plan, err}
 	}()

@@ -9,6 +9,8 @@ import (
 
 	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/token"
+
+	"github.com/yesterday-time/yesterday/internal/nearest"
 )
 
 // A decoder reads a file's Settings from its syntax tree. Each value is taken as it was written: 010 is no 8, and
@@ -343,7 +345,7 @@ func (d *decoder) bad(t *token.Token, key string, err error) error {
 
 // unknown is the error of a name that is no setting's.
 func (d *decoder) unknown(p pair, names []string) error {
-	hint := didYouMean(p.name, names...)
+	hint := nearest.Hint(p.name, names...)
 	if hint == "" {
 		hint = ", want one of " + strings.Join(names, ", ")
 	}

@@ -121,13 +121,13 @@ func (s Settings) lab(services []yesterday.Service) (c lab.Config, err error) {
 		c.Rules = append(c.Rules, rule)
 	}
 	if err := lab.Check(c); err != nil {
-		return c, labError(err)
+		return c, LabError(err)
 	}
 	return c, nil
 }
 
-// labError names the setting that a lab refuses.
-func labError(err error) error {
+// LabError names the setting that a lab.Lab refuses: where err is a *lab.ConfigError, it gives an *Error.
+func LabError(err error) error {
 	e, ok := errors.AsType[*lab.ConfigError](err)
 	if !ok {
 		return err
@@ -244,15 +244,7 @@ func parseLimit(text Text) (int, error) {
 
 // wantWord says which words a setting has.
 func wantWord(key, seen string, words ...string) error {
-	return &Error{key, strconv.Quote(seen), fmt.Errorf("want %s%s", strings.Join(words, " or "), didYouMean(seen, words...))}
-}
-
-// didYouMean returns a hint at the word nearest to the one seen, or nothing where none is near.
-func didYouMean(seen string, words ...string) string {
-	if near := nearest.Word(seen, words...); near != "" {
-		return fmt.Sprintf("; did you mean %q?", near)
-	}
-	return ""
+	return &Error{key, strconv.Quote(seen), fmt.Errorf("want %s%s", strings.Join(words, " or "), nearest.Hint(seen, words...))}
 }
 
 // Unanchored yields the names and texts of clocks that start when they are set, so that they differ between restarts and

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/yesterday-time/yesterday"
+	"github.com/yesterday-time/yesterday/internal/nearest"
 	"github.com/yesterday-time/yesterday/service"
 )
 
@@ -44,7 +45,7 @@ func (s Settings) services(transports yesterday.Transports) ([]yesterday.Service
 		name, where, given := strings.Cut(arg, "=")
 		kind, err := service.ParseKind(name)
 		if err != nil {
-			return bad("unknown service %q, want echo, daytime, time or ntp%s", name, didYouMean(name, kindNames()...))
+			return bad("unknown service %q, want echo, daytime, time or ntp%s", name, nearest.Hint(name, kindNames()...))
 		}
 		if transports == yesterday.TCP && !kind.OverTCP() {
 			return bad("%s over TCP is no standard: leave out %s, or have transport udp too", name, name)

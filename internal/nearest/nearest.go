@@ -1,7 +1,10 @@
 // Package nearest finds the word that somebody may have meant.
 package nearest
 
-import "strings"
+import (
+	"strconv"
+	"strings"
+)
 
 // Word returns the candidate that differs least from word, letters' case aside, if that is little enough to be a slip:
 // some insertions, deletions, replacements and swaps of neighbours, at most a third of word's letters and at most 3. It
@@ -42,4 +45,13 @@ func slips(a, b string) int {
 		before, last = last, row
 	}
 	return last[len(b)]
+}
+
+// Hint returns what to append to an error about the word that was seen, such as `; did you mean "tcp"?`, or nothing where
+// none is near.
+func Hint(seen string, words ...string) string {
+	if near := Word(seen, words...); near != "" {
+		return "; did you mean " + strconv.Quote(near) + "?"
+	}
+	return ""
 }

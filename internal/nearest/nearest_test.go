@@ -19,3 +19,11 @@ func TestWord(t *testing.T) {
 		t.Errorf("no candidates: %q", got)
 	}
 }
+
+func TestHint(t *testing.T) {
+	for seen, want := range map[string]string{"upd": `; did you mean "udp"?`, "whatever": ""} {
+		if got := Hint(seen, "udp", "tcp"); got != want {
+			t.Errorf("%q: %q, want %q", seen, got, want)
+		}
+	}
+}
