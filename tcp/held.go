@@ -71,7 +71,8 @@ func (s *Server) readEarly(conn *net.TCPConn, early []byte, until time.Time, las
 }
 
 // ignore reads what comes, and says nothing, until the asker resets or falls silent, another gets the place, or the server
-// stops. Who has sent its last byte may still wait for ours.
+// stops. Who has sent its last byte may still wait for ours. At a stop it reads what had been received, since closing would
+// send a reset for it.
 func (s *Server) ignore(p *place) {
 	buf := make([]byte, 4<<10)
 	for s.extend(p.conn, s.idle()) {
@@ -86,8 +87,9 @@ func (s *Server) ignore(p *place) {
 			case <-s.stopping:
 			}
 			return
-		case err != nil:
+		case err != nil && !s.isClosed():
 			return
 		}
 	}
+	s.readEarly(p.conn, nil, time.Now().Add(lastLook), true)
 }

@@ -293,3 +293,26 @@ func TestStopEndsFaults(t *testing.T) {
 		}
 	}
 }
+
+// What a silent connection has received when the server stops is read, so that its asker sees an end and no reset.
+func TestStopReadsWhatFaultsReceived(t *testing.T) {
+	s := &Server{Handler: mute, IdleTimeout: time.Hour}
+	addr, ended := serve(t, s)
+	conns := make([]*net.TCPConn, 50)
+	for i := range conns {
+		conns[i] = dial(t, addr)
+	}
+	entered(t, s, len(conns))
+	for _, conn := range conns {
+		if _, err := conn.Write([]byte("hello")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.Shutdown(t.Context())
+	<-ended
+	for _, conn := range conns {
+		if got, err := io.ReadAll(conn); len(got) > 0 || err != nil {
+			t.Errorf("read %q, %v, want the end", got, err)
+		}
+	}
+}
