@@ -228,6 +228,8 @@ func (m *measuring) sample(round int, r *route, p *peer, service string) {
 		if err != nil {
 			return err
 		}
+		// On shared lanes replies are counted as well as on others; their latency is not looked at.
+		full.Limits = slices.DeleteFunc(full.Limits, func(limit string) bool { return limit == "shared" })
 		v.Rate, v.Limit = full.Rate, strings.Join(full.Limits, ", ")
 		v.Lost = float64(full.Sent-full.Answered) / float64(full.Sent)
 		if worked := (after - before).Seconds(); worked > 0 {

@@ -24,7 +24,7 @@ type benchCmd struct {
 	Rate     *int           `placeholder:"N" help:"Requests a second, each at its due time; with --search where to begin (default: 1000)."`
 	Max      bool           `help:"Instead of a rate: as many as are answered, with --window requests under way at any time."`
 	Window   *int           `placeholder:"N" help:"Requests under way with --max (default: 64)."`
-	Search   bool           `help:"Look for the highest rate at which at most 0.1 % are lost or late: double it, then halve the interval, 24 runs at most."`
+	Search   bool           `help:"Look for the highest rate at which at most 0.1 % are lost or late: double it, then halve the interval. It takes some minutes at most."`
 	Sockets  int            `default:"1" placeholder:"N" help:"Source ports (default: 1)."`
 	Sources  string         `placeholder:"LIST" help:"Source addresses of this host: a prefix, all of which is used (127.1.0.0/22), a range (10.0.0.1-10.0.0.200), addresses separated by commas, or a number of them on loopback, from 127.1.0.1 on (default: what the system chooses)."`
 	Size     *int           `placeholder:"N" help:"Bytes to send: of an echo 16 to 8192 (default: echo 56, time 0; ntp's are 48)."`
@@ -49,25 +49,33 @@ the bottleneck, the report says so (limits): behind (of the requests 1 % left mo
 requests and replies spent at least half of their round trips in its hands), overflow (replies found its socket full).
 
 Each reply is matched to its request and checked: an echo by a sequence number in it and by all of its bytes, ntp by its
-origin. A reply of time says nothing of its request, so replies are matched in their order on each lane, a pair of a
-source port and a source address. That is exact while no lane has two requests under way; else a loss shifts the latencies
-behind it: let there be more lanes (--sockets, --sources) than requests under way.
+origin (its times cannot be checked; a kiss code RATE, DENY or RSTR is a wrong reply). A reply of time says nothing of its
+request, so replies are matched in their order on each lane, a pair of a source port and a source address. That is exact
+while no lane has two requests under way; else a loss shifts the latencies behind it. Where that happened to more than 1 %
+of the replies the report says so (shared, among limits): let there be more lanes (--sockets, --sources) than requests under way.
+
+A run of --search sends at least 3,000 requests, for which it may take up to 10s if --duration is less. One that is not good is
+repeated once, and counts as what it is then. It tries at most 24 rates: with the default --duration that is about a minute
+as a rule, and at most 5 minutes where even a few requests a second are lost.
 
 The server is asked once beforehand: there is no load on what does not answer.
 
-Exit code: 0 if replies came and none was wrong, 1 if not, 2 for bad use.
+Exit code: 0 if replies came and none was wrong, and a --search found a good rate; 1 if not, or if the output could not be
+written; 2 for bad use.
 
 With --json the keys are: service, server, loop (open or closed), rate (asked; 0: closed), window (of a closed loop, else 0),
 sockets, sources, size, timeout_seconds, sent, answered, late (no reply within the time-out, but one after it), lost (none
-came), pending (cut short), doubled (further good replies), wrong, stray (datagrams from elsewhere, or far too old), refused,
-unsent (requests that never left), lost_ratio (lost and late by sent), seconds (all of the run), sending_seconds, sent_per_second,
+came), pending (cut short), doubled (further good replies), wrong, shared (replies of time matched by a guess, since their lane
+had several requests under way), stray (datagrams from elsewhere, or far too old), refused (how often the host said that nothing
+listens), unreachable (how often the network said that it cannot reach the host), unsent (requests that never left),
+unsent_reason (of the last, where the system gave one), lost_ratio (lost and late by sent), seconds (all of the run), sending_seconds, sent_per_second,
 answered_per_second, latency and send_lag (after the due time): each with min_us, median_us, p90_us, p99_us, p999_us, max_us,
 mean_us; sent_behind (by more than 1ms), generator_busy (the share of the time in which it had something to do), generator_held (of a
 closed loop, the share of the round trips in its hands), generator_cpu_seconds, generator_overflow, limits (a list of behind,
-held, overflow; empty: the figures are the server's); with --pid server_cpu_seconds and answered_per_cpu_second.
-With --search these are of the best run, whose rate is the result, and there are also search_rate (0: no run was good),
-search_limits (why the runs above it failed, if for the generator) and runs: of each rate, good, sent, lost_ratio,
-answered_per_second, limits.`
+held, overflow, shared; empty: the figures are the server's); with --pid server_cpu_seconds and answered_per_cpu_second.
+With --search these are of the best run, whose rate is the result, or without one of the first, and there are also search_rate
+(0: no run was good), search_limits (why the runs above it failed, if for the generator) and runs, those that Ctrl-C did not
+cut short: of each rate, good, sent, lost_ratio, answered_per_second, limits.`
 }
 
 // Run loads the server and prints what it bore.
@@ -79,44 +87,71 @@ func (c *benchCmd) Run(e *env) error {
 	if err := c.find(e, b); err != nil {
 		return err
 	}
-	s := benchShower{e: e, bench: b, asJSON: c.JSON}
+	ctx, stop := context.WithCancel(e.ctx)
+	defer stop()
+	s := benchShower{e: e, bench: b, asJSON: c.JSON, stop: stop}
 	s.begin(c.Search)
+	if s.failed != nil {
+		return s.failed
+	}
 	b.Progress = s.progress()
 	var report probe.BenchReport
 	var search *probe.SearchReport
 	if c.Search {
-		var found probe.SearchReport
-		found, err = b.Search(e.ctx, s.trial)
-		if err != nil && (e.ctx.Err() == nil || len(found.Trials) == 0) {
-			return err
-		}
-		search = &found
-		best, ok := found.Best()
-		if !ok {
-			best = found.Trials[0].Report // what it was like where it began
-		}
-		report = best
-		if ok {
-			b.Rate = found.Rate
-		}
-	} else if report, err = b.Run(e.ctx); err != nil {
+		report, search, err = highest(ctx, b, s.trial)
+	} else {
+		report, err = b.Run(ctx)
+	}
+	if err != nil && report.Sent == 0 {
 		return err
 	}
-	if err := s.end(report, search); err != nil {
+	if s.failed == nil {
+		s.end(report, search)
+	}
+	switch {
+	case s.failed != nil:
+		return s.failed
+	case err != nil:
 		return err
 	}
+	return benchFailure(b, e.ctx.Err() != nil, report, search)
+}
+
+// highest searches, and returns the report to show: of the best run, whose rate becomes the Bench's; without one that of the
+// first, which tells what it was like where it began.
+func highest(ctx context.Context, b *probe.Bench, after func(probe.Trial)) (probe.BenchReport, *probe.SearchReport, error) {
+	found, err := b.Search(ctx, after)
+	if ctx.Err() != nil {
+		err = nil // what was found by then is what there is to tell
+	}
+	best, ok := found.Best()
+	switch {
+	case ok:
+		b.Rate = found.Rate
+	case len(found.Trials) > 0:
+		best = found.Trials[0].Report
+	case found.Cut != nil:
+		best = *found.Cut
+	}
+	return best, &found, err
+}
+
+// benchFailure is why what was measured is no success.
+func benchFailure(b *probe.Bench, interrupted bool, report probe.BenchReport, search *probe.SearchReport) error {
 	switch {
 	case report.Wrong > 0:
 		return fmt.Errorf("wrong replies from %v: %s", b.Server, thousands(report.Wrong))
+	case search != nil && search.Rate == 0 && interrupted:
+		return errors.New("interrupted before a good rate was found")
 	case report.Answered+report.Late == 0:
 		return fmt.Errorf("no good reply for %v/udp from %v", b.Service, b.Server)
-	case search != nil && search.Rate == 0:
-		if limits := search.Limits; len(limits) > 0 {
-			return fmt.Errorf("no rate was found that the generator holds: %s; begin lower with --rate", limitNames(limits))
-		}
-		return fmt.Errorf("more than %g %% were lost or late at each rate, from %d on down; begin lower with --rate", 100*probe.MaxLost, b.Rate)
+	case search == nil || search.Rate > 0:
+		return nil
+	case len(search.Limits) > 0:
+		return fmt.Errorf("no rate was found that the generator holds: %s; begin lower with --rate", limitNames(search.Limits))
 	}
-	return nil
+	return fmt.Errorf("more than %g %% were lost or late at each rate, from %s on down; begin lower with --rate", 100*probe.MaxLost,
+		thousands(uint64(b.Rate)))
 }
 
 // bench makes the Bench that the flags describe, but for its server.

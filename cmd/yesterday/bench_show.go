@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/yesterday-time/yesterday/internal/probe"
@@ -13,7 +14,23 @@ type benchShower struct {
 	e      *env
 	bench  *probe.Bench
 	asJSON bool
-	wrote  bool // a progress line stands at the terminal
+	wrote  bool   // a progress line stands at the terminal
+	stop   func() // ends the measuring
+	failed error  // writing did
+}
+
+// printf is called by one goroutine at a time.
+func (s *benchShower) printf(format string, args ...any) {
+	_, err := fmt.Fprintf(s.e.stdout, format, args...)
+	s.check(err)
+}
+
+// check ends the measuring where writing failed: nobody would see what is measured.
+func (s *benchShower) check(err error) {
+	if err != nil && s.failed == nil {
+		s.failed = err
+		s.stop()
+	}
 }
 
 // begin tells what is about to be done.
@@ -22,10 +39,10 @@ func (s *benchShower) begin(search bool) {
 		return
 	}
 	b := s.bench
-	what := fmt.Sprintf("%s a second", thousands(uint64(b.Rate)))
+	what, long := fmt.Sprintf("%s a second", thousands(uint64(b.Rate))), b.Duration.String()
 	switch {
 	case search:
-		what = fmt.Sprintf("looking for the highest rate at which at most %g %% are lost or late,", 100*probe.MaxLost)
+		what, long = fmt.Sprintf("looking for the highest rate at which at most %g %% are lost or late,", 100*probe.MaxLost), long+" or longer a run"
 	case b.Rate == 0:
 		what = fmt.Sprintf("as many as are answered, %s under way,", thousands(uint64(b.Window)))
 	}
@@ -33,7 +50,7 @@ func (s *benchShower) begin(search bool) {
 	if n := len(b.Sources); n > 1 {
 		from += fmt.Sprintf(" of each of %s addresses", thousands(uint64(n)))
 	}
-	fmt.Fprintf(s.e.stdout, "BENCH %v %v: %s for %v, %s, from %s\n", b.Service, b.Server, what, b.Duration, plural(b.Size, "byte"), from)
+	s.printf("BENCH %v %v: %s for %s, %s, from %s\n", b.Service, b.Server, what, long, plural(b.Size, "byte"), from)
 }
 
 // progress is what draws the progress line, nil where nobody would see it.
@@ -47,7 +64,7 @@ func (s *benchShower) progress() func(probe.Progress) {
 			last = probe.Progress{} // another run
 		}
 		seconds := (p.Elapsed - last.Elapsed).Seconds()
-		fmt.Fprintf(s.e.stdout, "\r%5.1fs   %s sent   %s answered   %s a second \x1b[K", p.Elapsed.Seconds(), thousands(p.Sent), thousands(p.Answered),
+		s.printf("\r%5.1fs   %s sent   %s answered   %s a second \x1b[K", p.Elapsed.Seconds(), thousands(p.Sent), thousands(p.Answered),
 			thousands(uint64(float64(p.Answered-last.Answered)/seconds)))
 		s.wrote, last = true, p
 	}
@@ -56,7 +73,7 @@ func (s *benchShower) progress() func(probe.Progress) {
 // clear takes the progress line away.
 func (s *benchShower) clear() {
 	if s.wrote {
-		fmt.Fprint(s.e.stdout, "\r\x1b[K")
+		s.printf("\r\x1b[K")
 		s.wrote = false
 	}
 }
@@ -75,22 +92,29 @@ func (s *benchShower) trial(t probe.Trial) {
 	if !t.Good && len(t.Limits) > 0 {
 		verdict = "too much for the generator: " + limitNames(t.Limits)
 	}
-	fmt.Fprintf(s.e.stdout, "%12s a second   %s %% lost or late   p99 %s   %s\n", thousands(uint64(t.Rate)), percent(r.Lost+r.Late, r.Sent),
+	s.printf("%12s a second   %s %% lost or late   p99 %s   %s\n", thousands(uint64(t.Rate)), percent(r.Lost+r.Late, r.Sent),
 		roundTrip(r.Latency.P99), verdict)
 }
 
 // end prints the report.
-func (s *benchShower) end(r probe.BenchReport, search *probe.SearchReport) error {
+func (s *benchShower) end(r probe.BenchReport, search *probe.SearchReport) {
 	s.clear()
 	if s.asJSON {
-		return json.NewEncoder(s.e.stdout).Encode(s.json(r, search))
+		s.check(json.NewEncoder(s.e.stdout).Encode(s.json(r, search)))
+		return
 	}
 	var b strings.Builder
 	line := func(name, format string, args ...any) {
 		fmt.Fprintf(&b, "%-10s %s\n", name, fmt.Sprintf(format, args...))
 	}
-	if search != nil {
+	switch {
+	case search == nil:
+	case search.Rate > 0:
 		line("found", "%s a second in %s", thousands(uint64(search.Rate)), plural(len(search.Trials), "run"))
+	case len(search.Trials) > 0:
+		line("found", "none in %s; the first, of %s a second:", plural(len(search.Trials), "run"), thousands(uint64(search.Trials[0].Rate)))
+	default:
+		line("found", "none; the first run, of %s a second, was cut short:", thousands(uint64(s.bench.Rate)))
 	}
 	line("sent", "%s, %s a second", thousands(r.Sent), thousands(uint64(r.SendRate)))
 	line("answered", "%s, %s a second", thousands(r.Answered), thousands(uint64(r.ReplyRate)))
@@ -99,8 +123,12 @@ func (s *benchShower) end(r probe.BenchReport, search *probe.SearchReport) error
 	for _, n := range []struct {
 		name  string
 		count uint64
-	}{{"pending", r.Pending}, {"refused", r.Refused}, {"not sent", r.Unsent}, {"stray", r.Stray}} {
-		if n.count > 0 {
+	}{{"pending", r.Pending}, {"refused", r.Refused}, {"unreached", r.Unreachable}, {"not sent", r.Unsent}, {"stray", r.Stray}} {
+		switch {
+		case n.count == 0:
+		case n.name == "not sent" && r.Reason != nil:
+			line(n.name, "%s: %v", thousands(n.count), r.Reason)
+		default:
 			line(n.name, "%s", thousands(n.count))
 		}
 	}
@@ -127,14 +155,17 @@ func (s *benchShower) end(r probe.BenchReport, search *probe.SearchReport) error
 	if search != nil {
 		limits = search.Limits
 	}
-	if len(limits) > 0 {
-		line("NOTE", "the generator was the bottleneck, not the server: %s", limitNames(limits))
+	if names := limitNames(limits); names != "" {
+		line("NOTE", "the generator was the bottleneck, not the server: %s", names)
 	}
-	_, err := fmt.Fprint(s.e.stdout, b.String())
-	return err
+	if slices.Contains(r.Limits, probe.LimitShared) {
+		line("NOTE", "replies of %v do not say whose they are: some were lost, late or doubled where a port and address had several "+
+			"requests under way, and latencies are shifted; want more --sockets or --sources than requests under way", s.bench.Service)
+	}
+	s.printf("%s", b.String())
 }
 
-// limitNames tells in what way the generator was the bottleneck.
+// limitNames tells in what way the generator was the bottleneck, if it was.
 func limitNames(limits []probe.Limit) string {
 	texts := map[probe.Limit]string{
 		probe.LimitBehind: "it sent behind the due times", probe.LimitHeld: "requests and replies waited for it more than for the server",
@@ -142,7 +173,9 @@ func limitNames(limits []probe.Limit) string {
 	}
 	var names []string
 	for _, l := range limits {
-		names = append(names, texts[l])
+		if text := texts[l]; text != "" {
+			names = append(names, text)
+		}
 	}
 	return strings.Join(names, ", ")
 }
@@ -165,9 +198,12 @@ type benchJSON struct {
 	Pending        uint64      `json:"pending"`
 	Doubled        uint64      `json:"doubled"`
 	Wrong          uint64      `json:"wrong"`
+	Shared         uint64      `json:"shared"`
 	Stray          uint64      `json:"stray"`
 	Refused        uint64      `json:"refused"`
+	Unreachable    uint64      `json:"unreachable"`
 	Unsent         uint64      `json:"unsent"`
+	UnsentReason   string      `json:"unsent_reason,omitempty"`
 	LostRatio      float64     `json:"lost_ratio"`
 	Seconds        float64     `json:"seconds"`
 	SendingSeconds float64     `json:"sending_seconds"`
@@ -203,13 +239,16 @@ func (s *benchShower) json(r probe.BenchReport, search *probe.SearchReport) benc
 	v := benchJSON{
 		Service: b.Service.String(), Server: b.Server.String(), Loop: "open", Rate: b.Rate, Sockets: b.Sockets,
 		Sources: max(len(b.Sources), 1), Size: b.Size, Timeout: b.Timeout.Seconds(), Sent: r.Sent, Answered: r.Answered, Late: r.Late,
-		Lost: r.Lost, Pending: r.Pending, Doubled: r.Doubled, Wrong: r.Wrong, Stray: r.Stray, Refused: r.Refused, Unsent: r.Unsent,
+		Lost: r.Lost, Pending: r.Pending, Doubled: r.Doubled, Wrong: r.Wrong, Shared: r.Shared, Stray: r.Stray, Refused: r.Refused, Unreachable: r.Unreachable, Unsent: r.Unsent,
 		LostRatio: ratio(r.Lost+r.Late, r.Sent), Seconds: r.Took.Seconds(), SendingSeconds: r.Sending.Seconds(),
 		SentPerSecond: r.SendRate, AnsweredPer: r.ReplyRate, Latency: latencies(r.Latency), SendLag: latencies(r.Lag),
 		SentBehind: r.Behind, GeneratorBusy: r.Busy, GeneratorHeld: r.Held, GeneratorCPU: r.Generator.Seconds(), Overflow: r.Overflow, Limits: limitWords(r.Limits),
 	}
 	if b.Rate == 0 && search == nil {
 		v.Loop, v.Window = "closed", b.Window
+	}
+	if r.Reason != nil {
+		v.UnsentReason = r.Reason.Error()
 	}
 	if b.Process != 0 {
 		cpu := r.CPU.Seconds()

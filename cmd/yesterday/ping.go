@@ -1,7 +1,7 @@
 package main
 
 import (
-	"errors"
+	"context"
 	"fmt"
 	"time"
 
@@ -33,23 +33,29 @@ func (*pingCmd) Help() string {
 A round trip is timed where the kernel hands the request to the network and where it takes the reply from there, so that
 this machine's scheduling is no part of it; where there are no such stamps, by this program, and the summary says so.
 
-Each request ends as received, late (the first good reply took longer than --timeout), lost (none came), or pending (cut
-short). Beside these are counted further replies (duplicated), requests answered after a later one was (reordered), and
-replies that are not what was sent (corrupted). Echo carries a random number, a sequence number and a pattern, all of which
-must come back; NTP's replies are known by their origin; each request of time or daytime has a source port of its own,
-since nothing in the reply tells. Jitter is RFC 3550's (section 6.4.1), of round trips.
+Each request ends as received, late (the first good reply took longer than --timeout), lost (none came), pending (cut short),
+or kissed (a server of ntp declined to tell the time, by the kiss code RATE, DENY or RSTR; ping then asks no more). Beside
+these are counted further replies (duplicated), requests answered after a later one was (reordered), and replies that are not
+what was sent (corrupted). Echo carries a random number, a sequence number and a pattern, all of which must come back; NTP's
+replies are known by their origin; each request of time or daytime has a source port of its own, since nothing in the reply
+tells. Jitter is RFC 3550's (section 6.4.1), of round trips.
 
-Exit code: 0 if any good reply came, 1 if none did.
+An offset is how far the server's clock is from this one's, negative if it is behind. The times in an NTP reply cannot be
+checked: where they are damaged on the way nobody can tell. One such reply spoils the mean, the extremes and the deviation of
+the offsets; the median hardly moves.
 
-With --json each line has an event: answered, late, doubled, corrupted, lost, refused or failed; with seq (from 1), at
-(real time), server, bytes, round_trip_us, stamps (kernel or program), offset_seconds (ntp), error. The last line's is
-summary: service, server, sent, received, late, lost, pending, duplicated, reordered, corrupted, refused, unsent, lost_ratio,
-min_us, median_us, p90_us, p99_us, p999_us, max_us, mean_us, jitter_us (all 0 without a reply), kernel_stamped (how many
-round trips), seconds; of ntp also offset: best_seconds (of the shortest round trip), min_seconds, mean_seconds,
-max_seconds, deviation_seconds.`
+Exit code: 0 if any good reply came, 1 if none did, if the server declined by a kiss, or if the output could not be written;
+2 for bad use.
+
+With --json each line has an event: answered, late, doubled, corrupted, kiss, lost, refused or failed; with seq (from 1), at
+(real time), server, bytes, round_trip_us, stamps (kernel or program), offset_seconds (ntp), code (of a kiss), error. The last
+line's is summary: service, server, sent, received, late, lost, pending, kissed, duplicated, reordered, corrupted, refused,
+unsent, lost_ratio, min_us, median_us, p90_us, p99_us, p999_us, max_us, mean_us, jitter_us (all 0 without a reply),
+kernel_stamped (how many round trips), seconds; of ntp also offset: best_seconds (of the shortest round trip), min_seconds,
+median_seconds, mean_seconds, max_seconds, deviation_seconds.`
 }
 
-// Run pings until the count is reached or the env's context is done.
+// Run pings until the count is reached, the env's context is done, or the output fails.
 func (c *pingCmd) Run(e *env) error {
 	kind, err := serviceOf(c.Server, c.Service, service.Echo, service.Kinds()...)
 	if err != nil {
@@ -66,19 +72,21 @@ func (c *pingCmd) Run(e *env) error {
 	if err != nil {
 		return err
 	}
-	s := pingShower{e: e, kind: kind, name: c.Server, size: size, timeout: c.Timeout, quiet: c.Quiet, asJSON: c.JSON}
+	ctx, stop := context.WithCancel(e.ctx)
+	defer stop()
+	s := pingShower{e: e, kind: kind, name: c.Server, size: size, timeout: c.Timeout, quiet: c.Quiet, asJSON: c.JSON, stop: stop}
 	p := probe.Ping{
 		Service: kind, Servers: servers, Count: given(c.Count, 0), Interval: c.Interval, Timeout: c.Timeout, Size: size, Each: s.event,
 	}
-	sum, err := p.Run(e.ctx)
-	if sum.Server.IsValid() {
-		err = errors.Join(err, s.summary(sum))
+	sum, err := p.Run(ctx)
+	if sum.Server.IsValid() && s.failed == nil {
+		s.summary(sum)
 	}
 	switch {
-	case err != nil:
-		return err
 	case s.failed != nil:
 		return s.failed
+	case err != nil:
+		return err
 	case sum.Received+sum.Late == 0:
 		return fmt.Errorf("no good reply for %v/udp from %v: %s sent%s", kind, sum.Server, plural(int(sum.Sent), "datagram"),
 			refusedToo(sum.Refused))

@@ -20,12 +20,22 @@ type pingShower struct {
 	timeout time.Duration
 	quiet   bool
 	asJSON  bool
-	failed  error // writing did
+	stop    func() // ends the measuring
+	failed  error  // writing did
 }
 
 func (s *pingShower) printf(format string, args ...any) {
-	if _, err := fmt.Fprintf(s.e.stdout, format, args...); err != nil && s.failed == nil {
+	_, err := fmt.Fprintf(s.e.stdout, format, args...)
+	s.check(err)
+}
+
+func (s *pingShower) encode(v any) { s.check(json.NewEncoder(s.e.stdout).Encode(v)) }
+
+// check ends the measuring where writing failed: nobody would see what is measured.
+func (s *pingShower) check(err error) {
+	if err != nil && s.failed == nil {
 		s.failed = err
+		s.stop()
 	}
 }
 
@@ -48,6 +58,8 @@ func (s *pingShower) event(ev probe.Event) {
 // line is what a person reads of an event.
 func (s *pingShower) line(ev probe.Event) string {
 	switch ev.Kind {
+	case probe.Kissed:
+		return fmt.Sprintf("%s from %v: seq=%d kiss code %s: %s", plural(len(ev.Reply), "byte"), ev.Server, ev.Seq, ev.Code, ask.KissMeaning(ev.Code))
 	case probe.Lost:
 		return fmt.Sprintf("no reply: seq=%d within %v", ev.Seq, s.timeout)
 	case probe.Refused:
@@ -85,9 +97,10 @@ func (s *pingShower) line(ev probe.Event) string {
 }
 
 // summary prints what ping has measured.
-func (s *pingShower) summary(sum probe.Summary) error {
+func (s *pingShower) summary(sum probe.Summary) {
 	if s.asJSON {
-		return json.NewEncoder(s.e.stdout).Encode(s.summaryJSON(sum))
+		s.encode(s.summaryJSON(sum))
+		return
 	}
 	name := s.name
 	if name == "" {
@@ -103,7 +116,7 @@ func (s *pingShower) summary(sum probe.Summary) error {
 		what   string
 		always bool
 	}{
-		{sum.Late, "late", false}, {sum.Pending, "pending", false}, {sum.Duplicated, "duplicated", true},
+		{sum.Late, "late", false}, {sum.Pending, "pending", false}, {sum.Kissed, "kissed", false}, {sum.Duplicated, "duplicated", true},
 		{sum.Reordered, "reordered", true}, {sum.Corrupted, "corrupted", true}, {sum.Refused, "refused", false}, {sum.Unsent, "not sent", false},
 	} {
 		if n.always || n.count > 0 {
@@ -116,10 +129,9 @@ func (s *pingShower) summary(sum probe.Summary) error {
 			milliseconds(t.Median), milliseconds(t.P99), milliseconds(t.Max), milliseconds(sum.Jitter), stampedBy(sum))
 	}
 	if o := sum.Offset; o.Count > 0 {
-		s.printf("offset %s s (of the shortest round trip), min/mean/max = %s/%s/%s s, deviation %s ms\n", offsetOf(o.Best).Format(6),
-			offsetOf(o.Min).Format(6), offsetOf(o.Mean).Format(6), offsetOf(o.Max).Format(6), milliseconds(o.Deviation))
+		s.printf("offset %s s (of the shortest round trip), min/median/mean/max = %s/%s/%s/%s s, deviation %s ms\n", offsetOf(o.Best).Format(6),
+			offsetOf(o.Min).Format(6), offsetOf(o.Median).Format(6), offsetOf(o.Mean).Format(6), offsetOf(o.Max).Format(6), milliseconds(o.Deviation))
 	}
-	return s.failed
 }
 
 // stampedBy tells whose the times are.
@@ -144,6 +156,7 @@ type (
 		RoundTrip *float64    `json:"round_trip_us,omitempty"`
 		Stamps    string      `json:"stamps,omitempty"`
 		Offset    json.Number `json:"offset_seconds,omitempty"`
+		Code      string      `json:"code,omitempty"`
 		Error     string      `json:"error,omitempty"`
 	}
 	pingSummary struct {
@@ -155,6 +168,7 @@ type (
 		Late       uint64  `json:"late"`
 		Lost       uint64  `json:"lost"`
 		Pending    uint64  `json:"pending"`
+		Kissed     uint64  `json:"kissed"`
 		Duplicated uint64  `json:"duplicated"`
 		Reordered  uint64  `json:"reordered"`
 		Corrupted  uint64  `json:"corrupted"`
@@ -179,6 +193,7 @@ type (
 	offsetJSON struct {
 		Best      json.Number `json:"best_seconds"`
 		Min       json.Number `json:"min_seconds"`
+		Median    json.Number `json:"median_seconds"`
 		Mean      json.Number `json:"mean_seconds"`
 		Max       json.Number `json:"max_seconds"`
 		Deviation json.Number `json:"deviation_seconds"`
@@ -186,12 +201,12 @@ type (
 )
 
 var pingEvents = map[probe.EventKind]string{
-	probe.Answered: "answered", probe.Late: "late", probe.Doubled: "doubled", probe.Corrupted: "corrupted", probe.Lost: "lost",
+	probe.Answered: "answered", probe.Late: "late", probe.Doubled: "doubled", probe.Corrupted: "corrupted", probe.Kissed: "kiss", probe.Lost: "lost",
 	probe.Refused: "refused", probe.Failed: "failed",
 }
 
 func (s *pingShower) eventJSON(ev probe.Event) {
-	v := pingEvent{Event: pingEvents[ev.Kind], Seq: ev.Seq, At: ev.At.UTC(), Server: ev.Server.String()}
+	v := pingEvent{Event: pingEvents[ev.Kind], Seq: ev.Seq, At: ev.At.UTC(), Server: ev.Server.String(), Code: ev.Code}
 	switch ev.Kind {
 	case probe.Answered, probe.Late, probe.Doubled:
 		us := microseconds(ev.RoundTrip)
@@ -204,27 +219,26 @@ func (s *pingShower) eventJSON(ev probe.Event) {
 			v.Offset = number(offsetOf(ev.Offset))
 		}
 		fallthrough
-	case probe.Corrupted:
+	case probe.Corrupted, probe.Kissed:
 		n := len(ev.Reply)
 		v.Bytes = &n
 	case probe.Refused, probe.Failed:
 		v.Error = ev.Err.Error()
 	}
-	if err := json.NewEncoder(s.e.stdout).Encode(v); err != nil && s.failed == nil {
-		s.failed = err
-	}
+	s.encode(v)
 }
 
 func (s *pingShower) summaryJSON(sum probe.Summary) pingSummary {
 	v := pingSummary{
 		Event: "summary", Service: s.kind.String(), Server: sum.Server.String(), Sent: sum.Sent, Received: sum.Received, Late: sum.Late,
-		Lost: sum.Lost, Pending: sum.Pending, Duplicated: sum.Duplicated, Reordered: sum.Reordered, Corrupted: sum.Corrupted,
+		Lost: sum.Lost, Pending: sum.Pending, Kissed: sum.Kissed, Duplicated: sum.Duplicated, Reordered: sum.Reordered, Corrupted: sum.Corrupted,
 		Refused: sum.Refused, Unsent: sum.Unsent, LostRatio: ratio(sum.Lost, sum.Sent), latencyJSON: latencies(sum.RoundTrip),
 		Jitter: microseconds(sum.Jitter), Kernel: sum.Kernel, Seconds: sum.Took.Seconds(),
 	}
 	if o := sum.Offset; o.Count > 0 {
 		v.Offset = &offsetJSON{
-			number(offsetOf(o.Best)), number(offsetOf(o.Min)), number(offsetOf(o.Mean)), number(offsetOf(o.Max)), number(offsetOf(o.Deviation)),
+			number(offsetOf(o.Best)), number(offsetOf(o.Min)), number(offsetOf(o.Median)), number(offsetOf(o.Mean)), number(offsetOf(o.Max)),
+			number(offsetOf(o.Deviation)),
 		}
 	}
 	return v

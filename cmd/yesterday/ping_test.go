@@ -4,12 +4,14 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"net"
 	"net/netip"
 	"regexp"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -125,14 +127,61 @@ func TestPingLeavesAloneWhoAsksForIt(t *testing.T) {
 		return ntp.Header{Version: 4, Mode: ntp.ModeServer, ReferenceID: ntp.ReferenceID{'R', 'A', 'T', 'E'}, Origin: h.Transmit}.Append(nil)
 	})
 	out, errs, code := ran(t, env{}, "ping", "-c", "5", "--interval", "1m", "--service", "ntp", addr)
-	if code != 1 || !strings.Contains(out, "1 sent, 0 received") || !strings.HasPrefix(errs, "yesterday: "+addr+" says RATE: ") {
+	for _, want := range []string{
+		"48 bytes from " + addr + ": seq=1 kiss code RATE: asked to ask less often\n", "1 sent, 0 received, 0 lost (0%), 1 kissed, 0 duplicated",
+	} {
+		if !strings.Contains(out, want) {
+			t.Errorf("no %q in\n%s", want, out)
+		}
+	}
+	if code != 1 || !strings.HasPrefix(errs, "yesterday: "+addr+" says RATE: ") {
+		t.Errorf("exit code %d\n%s", code, errs)
+	}
+	out, errs, code = ran(t, env{}, "ping", "--json", "-c", "5", "--interval", "1m", "--service", "ntp", addr)
+	event := regexp.MustCompile(`^{"event":"kiss","seq":1,"at":"[^"]+","server":"` + addr + `","bytes":48,"code":"RATE"}\n`)
+	if code != 1 || !event.MatchString(out) || !strings.Contains(out, `"sent":1,"received":0,"late":0,"lost":0,"pending":0,"kissed":1,`) || errs == "" {
 		t.Errorf("exit code %d\n%s%s", code, out, errs)
+	}
+}
+
+// A full disk: the first so many writes succeed.
+type full struct{ left int }
+
+func (f *full) Write(b []byte) (int, error) {
+	if f.left--; f.left < 0 {
+		return 0, errors.New("no space left on device")
+	}
+	return len(b), nil
+}
+
+// Where nobody can read what is measured, nothing is: it ends at the first write that fails, with exit code 1 and the error.
+func TestPingEndsWhereItCannotWrite(t *testing.T) {
+	for _, args := range [][]string{{}, {"-q"}, {"--json"}} {
+		for left := range 3 {
+			if len(args) > 0 && args[0] == "-q" && left > 0 {
+				continue // it goes on until the summary
+			}
+			var asked atomic.Uint64
+			ctx, cancel := context.WithCancel(t.Context())
+			addr := answering(t, func(data []byte) []byte {
+				if asked.Add(1) == 100 {
+					cancel() // it would go on for ever
+				}
+				return data
+			})
+			_, errs, code := ran(t, env{ctx: ctx, stdout: &full{left}}, append([]string{"ping", "--interval", "1ms", addr}, args...)...)
+			if code != 1 || errs != "yesterday: no space left on device\n" || ctx.Err() != nil {
+				t.Errorf("%v, %d writes: exit code %d after %d requests, %s", args, left, code, asked.Load(), errs)
+			}
+			cancel()
+		}
 	}
 }
 
 // Each kind of event has its line, and its object.
 func TestPingLines(t *testing.T) {
 	for want, ev := range map[string]probe.Event{
+		"3 bytes from 192.0.2.1:7: seq=7 kiss code DENY: access denied":    {Kind: probe.Kissed, Seq: 7, Code: "DENY"},
 		"no reply: seq=7 within 1s":                                        {Kind: probe.Lost, Seq: 7},
 		"192.0.2.1:7: connection refused: nothing listens there":           {Kind: probe.Refused, Err: io.EOF},
 		"192.0.2.1:7: seq=7 not sent: EOF":                                 {Kind: probe.Failed, Seq: 7, Err: io.EOF},
@@ -151,12 +200,12 @@ func TestPingLines(t *testing.T) {
 		s = pingShower{e: &env{stdout: &out}, asJSON: true}
 		s.event(ev)
 		var v struct {
-			Event, Error string
-			Seq          uint64
-			RoundTrip    float64 `json:"round_trip_us"`
-			Offset       float64 `json:"offset_seconds"`
+			Event, Error, Code string
+			Seq                uint64
+			RoundTrip          float64 `json:"round_trip_us"`
+			Offset             float64 `json:"offset_seconds"`
 		}
-		if err := json.Unmarshal(out.Bytes(), &v); err != nil || v.Event != pingEvents[ev.Kind] || v.Seq != ev.Seq ||
+		if err := json.Unmarshal(out.Bytes(), &v); err != nil || v.Event != pingEvents[ev.Kind] || v.Seq != ev.Seq || v.Code != ev.Code ||
 			v.RoundTrip != microseconds(ev.RoundTrip) || v.Offset != ev.Offset.Seconds() || (v.Error != "") != (ev.Err != nil) {
 			t.Errorf("%s: %+v, %v", out.Bytes(), v, err)
 		}
@@ -172,44 +221,6 @@ func TestPercent(t *testing.T) {
 	} {
 		if got := percent(c.n, c.of); got != c.want {
 			t.Errorf("%d of %d: %s, want %s", c.n, c.of, got, c.want)
-		}
-	}
-}
-
-// A progress line at a terminal alone, which the report takes the place of.
-func TestBenchShowsProgressAtATerminal(t *testing.T) {
-	addr := answering(t, echoes)
-	for _, tty := range []bool{true, false} {
-		var out bytes.Buffer
-		_, errs, code := ran(t, env{stdout: &out, tty: tty}, "bench", "--rate", "100", "--duration", "700ms", "--timeout", "10s", addr)
-		if code != 0 || errs != "" {
-			t.Errorf("exit code %d, %s", code, errs)
-		}
-		progress := regexp.MustCompile(`\r +0\.\ds   \d+ sent   \d+ answered   \d+ a second \x1b\[K`).MatchString(out.String())
-		if progress != tty || strings.Contains(out.String(), "\r\x1b[Ksent ") != tty {
-			t.Errorf("terminal %v: %q", tty, out.String())
-		}
-	}
-}
-
-// The keys that the help promises are those that are printed.
-func TestBenchHelpNamesEachKey(t *testing.T) {
-	for _, c := range []struct {
-		help  string
-		value any
-	}{
-		{new(benchCmd).Help(), benchJSON{ServerCPU: new(float64), AnsweredPerCPU: new(float64), SearchRate: new(int), SearchLimits: []string{""}, Runs: []runJSON{{}}}},
-		{new(pingCmd).Help(), pingSummary{Offset: &offsetJSON{Best: "0", Min: "0", Mean: "0", Max: "0", Deviation: "0"}}},
-		{new(pingCmd).Help(), pingEvent{Seq: 1, Bytes: new(int), RoundTrip: new(float64), Stamps: "kernel", Offset: "0", Error: "e"}},
-	} {
-		b, err := json.Marshal(c.value)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, m := range regexp.MustCompile(`"(\w+)":`).FindAllStringSubmatch(string(b), -1) {
-			if !regexp.MustCompile(`\b` + m[1] + `\b`).MatchString(c.help) {
-				t.Errorf("--help does not name %s", m[1])
-			}
 		}
 	}
 }

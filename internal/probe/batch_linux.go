@@ -86,9 +86,9 @@ func (b *batch) reset(n int) {
 	}
 }
 
-// receive takes what has arrived, at most a batch, without waiting.
-func (b *batch) receive(fd int) (int, syscall.Errno) {
-	n, _, err := syscall.Syscall6(unix.SYS_RECVMMSG, uintptr(fd), uintptr(unsafe.Pointer(&b.messages[0])), batchSize, unix.MSG_DONTWAIT, 0, 0)
+// receive takes what has arrived, at most a batch, without waiting; with MSG_ERRQUEUE what is said of what was sent.
+func (b *batch) receive(fd int, flags uintptr) (int, syscall.Errno) {
+	n, _, err := syscall.Syscall6(unix.SYS_RECVMMSG, uintptr(fd), uintptr(unsafe.Pointer(&b.messages[0])), batchSize, unix.MSG_DONTWAIT|flags, 0, 0)
 	if err != 0 {
 		return 0, err
 	}
@@ -110,6 +110,7 @@ type note struct {
 	to       netip.Addr
 	overflow uint32 // datagrams dropped at this socket so far, if told
 	told     bool
+	failed   syscall.Errno // why a datagram that was sent did not arrive; 0: this is no such word
 }
 
 // readNote reads the control messages of one datagram. What it does not know, it skips.
@@ -126,6 +127,9 @@ func readNote(b []byte) (c note) {
 			c.stamp = int64(binary.NativeEndian.Uint64(data))*int64(time.Second) + int64(binary.NativeEndian.Uint64(data[8:]))
 		case h.Level == unix.SOL_SOCKET && h.Type == unix.SO_RXQ_OVFL && len(data) >= 4:
 			c.overflow, c.told = binary.NativeEndian.Uint32(data), true
+		// struct sock_extended_err begins with its errno.
+		case (h.Level == unix.SOL_IP && h.Type == unix.IP_RECVERR || h.Level == unix.SOL_IPV6 && h.Type == unix.IPV6_RECVERR) && len(data) >= 16:
+			c.failed = syscall.Errno(binary.NativeEndian.Uint32(data))
 		case h.Level == unix.SOL_IP && h.Type == unix.IP_PKTINFO && len(data) >= unix.SizeofInet4Pktinfo:
 			c.to = netip.AddrFrom4((*unix.Inet4Pktinfo)(unsafe.Pointer(unsafe.SliceData(data))).Spec_dst)
 		case h.Level == unix.SOL_IPV6 && h.Type == unix.IPV6_PKTINFO && len(data) >= unix.SizeofInet6Pktinfo:

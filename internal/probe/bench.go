@@ -1,6 +1,7 @@
 package probe
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net"
@@ -66,8 +67,12 @@ type BenchReport struct {
 	Doubled uint64 // further good replies
 	Wrong   uint64 // replies that are not what they must be
 	Stray   uint64 // datagrams from elsewhere, and replies to requests too long ago
-	Refused uint64 // how often the host said that nothing listens
-	Unsent  uint64 // requests that never left
+	Shared  uint64 // replies matched by a guess: of time, while several requests of their lane were under way
+
+	Refused     uint64 // how often the host said that nothing listens
+	Unreachable uint64 // how often the network said that it cannot reach the host, or may not
+	Unsent      uint64 // requests that never left
+	Reason      error  // why the last of the Unsent did not, where the system said so
 
 	Took      time.Duration // all of the run
 	Sending   time.Duration // until the last request
@@ -85,20 +90,21 @@ type BenchReport struct {
 	PerCPU    float64       // Answered a second of CPU
 	Generator time.Duration // CPU time of the generator's thread, as far as the system tells
 
-	// Limits is why the figures are the generator's rather than the server's; none: they are the server's.
+	// Limits is why the figures are not quite the server's; none: they are.
 	Limits []Limit
 }
 
-// A Limit is a way in which the generator was the bottleneck.
+// A Limit is a way in which the generator was the bottleneck, or, for LimitShared, could not tell replies apart.
 type Limit uint8
 
 const (
 	LimitBehind   Limit = iota // requests left late, or not at all
 	LimitHeld                  // of a closed loop: requests and replies waited for it longer than for the server
 	LimitOverflow              // it did not read replies in time
+	LimitShared                // lanes had several requests under way while replies were lost or doubled: latencies are shifted
 )
 
-// String returns "behind", "held" or "overflow".
+// String returns "behind", "held", "overflow" or "shared".
 func (l Limit) String() string {
 	switch l {
 	case LimitBehind:
@@ -107,6 +113,8 @@ func (l Limit) String() string {
 		return "held"
 	case LimitOverflow:
 		return "overflow"
+	case LimitShared:
+		return "shared"
 	}
 	return fmt.Sprintf("Limit(%d)", uint8(l))
 }
@@ -161,7 +169,7 @@ func (b *Bench) Ready() error {
 }
 
 // Run puts the server under load for the Duration, and waits for the replies until the Timeout. When ctx is done it ends at once,
-// with what it has. It returns an error where the load could not be made.
+// with what it has. It returns an error where the load could not be made, or not to its end, with what it has by then.
 func (b *Bench) Run(ctx context.Context) (BenchReport, error) {
 	if err := b.check(); err != nil {
 		return BenchReport{}, err
@@ -183,30 +191,32 @@ func (b *Bench) Run(ctx context.Context) (BenchReport, error) {
 	stopWatching := b.watch(l.epoch, g.counts)
 	r, err := g.run(ctx)
 	stopWatching()
+	now := int64(time.Since(l.epoch))
 	if err != nil {
-		return r, err
+		l.stop(now)
 	}
-	l.report(&r, int64(time.Since(l.epoch)))
+	l.report(&r, now)
+	r.Limits = b.limits(&r)
 	if b.Process != 0 {
-		after, err := processTime(b.Process)
-		if err != nil {
-			return r, err
+		after, ended := processTime(b.Process)
+		if ended != nil {
+			return r, cmp.Or(err, ended)
 		}
 		r.CPU = after.since(before)
 		if r.CPU > 0 {
 			r.PerCPU = float64(r.Answered) / r.CPU.Seconds()
 		}
 	}
-	r.Limits = b.limits(&r)
-	return r, nil
+	return r, err
 }
 
-// limits tells whether the generator was the bottleneck.
+// limits tells why the figures are not the server's.
 func (b *Bench) limits(r *BenchReport) (limits []Limit) {
 	const (
 		fewBehind = 0.01 // of the requests; a machine's hiccup makes less
 		fewUnsent = 0.01
 		halfHeld  = 0.5 // of the round trips
+		fewShared = 0.01
 	)
 	if b.Rate > 0 && (float64(r.Behind) > fewBehind*float64(r.Sent) || float64(r.Unsent) > fewUnsent*float64(r.Sent)) {
 		limits = append(limits, LimitBehind)
@@ -216,6 +226,9 @@ func (b *Bench) limits(r *BenchReport) (limits []Limit) {
 	}
 	if r.Overflow > 0 {
 		limits = append(limits, LimitOverflow)
+	}
+	if r.Lost+r.Late+r.Doubled > 0 && float64(r.Shared) > fewShared*float64(r.Answered+r.Late) {
+		limits = append(limits, LimitShared)
 	}
 	return limits
 }

@@ -137,6 +137,15 @@ func TestBenchHearsRefusals(t *testing.T) {
 	}
 }
 
+// A reply that is longer than what was sent is wrong, even where its beginning is right.
+func TestBenchNoticesLongReplies(t *testing.T) {
+	to := server(t, "127.0.0.1:0", func(data []byte) [][]byte { return [][]byte{append(data, 0)} })
+	b := Bench{Service: service.Echo, Server: to, Rate: 1000, Duration: 20 * time.Millisecond, Timeout: 200 * time.Millisecond, Size: 1000, Sockets: 1}
+	if r, err := b.Run(t.Context()); err != nil || r.Answered+r.Late != 0 || r.Wrong == 0 || r.Lost != r.Sent {
+		t.Errorf("%+v, %v", r, err)
+	}
+}
+
 func TestBenchChecks(t *testing.T) {
 	good := Bench{Service: service.Echo, Server: loopback, Rate: 1, Window: 1, Duration: 1, Timeout: 1, Size: 16, Sockets: 1}
 	if err := good.check(); err != nil {
@@ -175,6 +184,10 @@ func TestLimits(t *testing.T) {
 		"unsent":           {open, BenchReport{Sent: 1000, Unsent: 11}, []Limit{LimitBehind}},
 		"held":             {closed, BenchReport{Sent: 1000, Held: 0.5}, []Limit{LimitHeld}},
 		"hardly held":      {closed, BenchReport{Sent: 1000, Held: 0.4, Behind: 500}, nil},
+		"shared":           {open, BenchReport{Sent: 1000, Answered: 999, Lost: 1, Shared: 10}, []Limit{LimitShared}},
+		"shared, late":     {closed, BenchReport{Sent: 1000, Answered: 500, Late: 500, Shared: 11}, []Limit{LimitShared}},
+		"hardly shared":    {open, BenchReport{Sent: 1000, Answered: 999, Lost: 1, Shared: 9}, nil},
+		"shared, all good": {open, BenchReport{Sent: 1000, Answered: 1000, Shared: 1000}, nil},
 		"held, overflowed": {closed, BenchReport{Sent: 1000, Held: 0.9, Overflow: 1}, []Limit{LimitHeld, LimitOverflow}},
 	} {
 		got := c.bench.limits(&c.report)

@@ -3,6 +3,7 @@
 package probe
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -42,15 +43,17 @@ type generator struct {
 	events    [batchSize]unix.EpollEvent
 	spin      bool
 
-	refused, stray, overflow uint64
-	failures                 int
-	sent, answered           atomic.Uint64
+	refused, unreachable, stray, overflow uint64
+	failures                              int
+	reason                                syscall.Errno // why a request was last not sent; 0: none was
+	sent, answered                        atomic.Uint64
 }
 
 // A port is a socket of a generator.
 type port struct {
 	fd       int
 	overflow uint32 // the kernel's count, which wraps
+	errs     bool   // something is said of what was sent
 }
 
 func newGenerator(b *Bench, l *load) (made *generator, err error) {
@@ -132,6 +135,22 @@ func (g *generator) run(ctx context.Context) (BenchReport, error) {
 	defer g.stopWith(ctx)()
 
 	cpu := threadTime()
+	busy, err := g.loop()
+	for i := range g.sockets {
+		g.hear(i)
+	}
+	r := BenchReport{
+		Refused: g.refused, Unreachable: g.unreachable, Stray: g.stray, Overflow: g.overflow, Busy: busy, Generator: threadTime() - cpu,
+	}
+	if g.reason != 0 {
+		r.Reason = g.reason
+	}
+	return r, err
+}
+
+// loop sends and receives until the run is over, and returns for which share of the time until the last request had left it had
+// something to do.
+func (g *generator) loop() (busy float64, err error) {
 	var idle, sending int64 // sending is when the last request had left
 	last, resting := int64(0), false
 	active := int64(0)
@@ -145,14 +164,11 @@ func (g *generator) run(ctx context.Context) (BenchReport, error) {
 			g.load.stop(now)
 		}
 		did, err := g.turn(now, clock.UnixNano())
-		if err != nil {
-			return BenchReport{}, err
-		}
-		if sending == 0 && !g.load.more(now) {
+		if sending == 0 && (err != nil || !g.load.more(now)) {
 			sending = max(now, 1)
 		}
-		if g.load.done(now) {
-			break
+		if err != nil || g.load.done(now) {
+			return 1 - float64(idle)/float64(sending), err
 		}
 		last, resting = now, !did
 		switch {
@@ -160,16 +176,13 @@ func (g *generator) run(ctx context.Context) (BenchReport, error) {
 			active = now
 		case !g.spin || now-active > spinAfter:
 			if err := g.sleep(now); err != nil {
-				return BenchReport{}, err
+				return 1 - float64(idle)/float64(cmp.Or(sending, max(now, 1))), err
 			}
 		default:
 			// A server that was woken by a request is put on this CPU, in the belief that its sender is about to sleep.
 			syscall.RawSyscall(unix.SYS_SCHED_YIELD, 0, 0, 0)
 		}
 	}
-	r := BenchReport{Refused: g.refused, Stray: g.stray, Overflow: g.overflow, Generator: threadTime() - cpu}
-	r.Busy = 1 - float64(idle)/float64(sending)
-	return r, nil
 }
 
 // stopWith makes the end of ctx that of the run. The returned function undoes it.
@@ -220,6 +233,7 @@ func (g *generator) receive(now, wall int64) (int, error) {
 	}
 	sum := 0
 	for _, e := range g.events[:max(n, 0)] {
+		g.sockets[e.Fd].errs = e.Events&unix.EPOLLERR != 0
 		n, err := g.read(int(e.Fd), now, wall)
 		if err != nil {
 			return sum, err
@@ -232,17 +246,18 @@ func (g *generator) receive(now, wall int64) (int, error) {
 // read reads a batch from a socket.
 func (g *generator) read(socket int, now, wall int64) (int, error) {
 	s := &g.sockets[socket]
-	n, errno := g.in.receive(s.fd)
+	if s.errs {
+		g.hear(socket)
+	}
+	n, errno := g.in.receive(s.fd, 0)
 	switch errno {
 	case 0:
 	case unix.EAGAIN, unix.EINTR:
 		return 0, nil
-	case unix.ECONNREFUSED:
-		g.refused++
-		return 0, nil
 	case unix.EBADF, unix.ENOTSOCK, unix.EFAULT, unix.EINVAL, unix.ENOSYS:
 		return 0, fmt.Errorf("receive: %w", errno)
 	default: // of the network, or the memory of the moment
+		g.hear(socket)
 		return 0, nil
 	}
 	for i := range n {
@@ -309,10 +324,12 @@ func (g *generator) send(now int64) (bool, error) {
 		g.failures = 0
 	case unix.EAGAIN, unix.EINTR, unix.ENOBUFS: // the network takes no more at the moment
 		return went > 0, nil
-	case unix.ECONNREFUSED: // that was said of an earlier one
-		g.refused++
 	default:
+		if g.hear(int(socket)) > 0 || errno == unix.ECONNREFUSED { // that was said of earlier ones
+			return true, nil
+		}
 		g.load.refuse(handed)
+		g.reason = errno
 		if g.failures++; g.failures >= failuresInRow {
 			return false, fmt.Errorf("send to %v: %w", g.server, errno)
 		}
@@ -336,6 +353,9 @@ func (g *generator) sleep(now int64) error {
 	fds := [2]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}, {Fd: int32(g.stopFD), Events: unix.POLLIN}}
 	timeout := unix.NsecToTimespec(min(left, int64(time.Second)))
 	_, err := unix.Ppoll(fds[:], &timeout, nil)
+	if g.epoll < 0 && fds[0].Revents&unix.POLLERR != 0 {
+		g.sockets[0].errs = true
+	}
 	if err != nil && !errors.Is(err, unix.EINTR) && !errors.Is(err, unix.EAGAIN) {
 		return fmt.Errorf("wait: %w", err)
 	}

@@ -3,6 +3,7 @@
 package probe
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 	"net/netip"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 )
 
@@ -27,9 +29,10 @@ type generator struct {
 	readers sync.WaitGroup
 	buffer  []byte
 
-	refused        atomic.Uint64
-	failures       int
-	sent, answered atomic.Uint64
+	refused, unreachable atomic.Uint64
+	failures             int
+	reason               error // why a request was last not sent
+	sent, answered       atomic.Uint64
 }
 
 // A datagram is what a socket received.
@@ -86,6 +89,9 @@ func (g *generator) read(conn *net.UDPConn, socket, source int) {
 		case refused(err):
 			g.refused.Add(1)
 			continue
+		case unreachable(err):
+			g.unreachable.Add(1)
+			continue
 		case err != nil:
 			return // what it would have received is lost, and counted so
 		}
@@ -99,6 +105,13 @@ func (g *generator) read(conn *net.UDPConn, socket, source int) {
 
 // run puts the server under load.
 func (g *generator) run(ctx context.Context) (BenchReport, error) {
+	busy, err := g.loop(ctx)
+	return BenchReport{Refused: g.refused.Load(), Unreachable: g.unreachable.Load(), Reason: g.reason, Busy: busy}, err
+}
+
+// loop sends and takes in until the run is over, and returns for which share of the time until the last request had left it had
+// something to do.
+func (g *generator) loop(ctx context.Context) (busy float64, err error) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	var idle, sending int64
@@ -110,7 +123,7 @@ func (g *generator) run(ctx context.Context) (BenchReport, error) {
 		g.load.matcher.expire(now)
 		did, err := g.send(now)
 		if err != nil {
-			return BenchReport{}, err
+			return 1 - float64(idle)/float64(cmp.Or(sending, max(now, 1))), err
 		}
 		g.sent.Store(g.load.matcher.sent)
 		g.answered.Store(g.load.matcher.counts[answered])
@@ -118,7 +131,7 @@ func (g *generator) run(ctx context.Context) (BenchReport, error) {
 			sending = max(now, 1)
 		}
 		if g.load.done(now) {
-			break
+			return 1 - float64(idle)/float64(sending), nil
 		}
 		wait := time.Duration(0)
 		if !did {
@@ -143,7 +156,6 @@ func (g *generator) run(ctx context.Context) (BenchReport, error) {
 			idle += g.now() - now
 		}
 	}
-	return BenchReport{Refused: g.refused.Load(), Busy: 1 - float64(idle)/float64(sending)}, nil
 }
 
 func (g *generator) now() int64 { return int64(time.Since(g.load.epoch)) }
@@ -165,15 +177,30 @@ func (g *generator) send(now int64) (bool, error) {
 			g.refused.Add(1)
 			_, err = conn.Write(g.buffer)
 		}
+		if unreachable(err) { // this may be of an earlier one too
+			g.unreachable.Add(1)
+			_, err = conn.Write(g.buffer)
+		}
 		if err == nil {
 			g.failures = 0
 			g.load.sent(1, handed)
 			continue
 		}
 		g.load.refuse(handed)
+		g.reason = err
 		if g.failures++; g.failures >= 64 {
 			return false, fmt.Errorf("send to %v: %w", g.server, err)
 		}
 	}
 	return n > 0, nil
+}
+
+// unreachable tells whether err is the network's word that it cannot reach the host. Windows has numbers of its own.
+func unreachable(err error) bool {
+	for _, errno := range []syscall.Errno{syscall.EHOSTUNREACH, syscall.ENETUNREACH, 10051, 10065} {
+		if errors.Is(err, errno) {
+			return true
+		}
+	}
+	return false
 }

@@ -6,6 +6,7 @@ type lanes struct {
 	sockets, sources uint64
 	run              uint64 // this many requests in a row leave from one socket: a batch
 	lanes            []lane // nil where replies tell whose they are
+	shared           uint64 // replies that were matched while a later request of their lane had no reply yet either
 }
 
 // A lane counts its own requests, from 0.
@@ -62,5 +63,8 @@ func (l *lanes) match(m *matcher, socket, source int) (seq uint64, ok bool) {
 	seq = l.seq(uint64(socket), uint64(source), n.head)
 	n.head++
 	n.waiting = max(n.waiting, n.head)
+	if n.head < n.next {
+		l.shared++
+	}
 	return seq, true
 }

@@ -2,7 +2,11 @@ package probe
 
 import (
 	"math/rand/v2"
+	"slices"
 	"testing"
+	"time"
+
+	"github.com/yesterday-time/yesterday/service"
 )
 
 func TestLanesAreInversible(t *testing.T) {
@@ -105,5 +109,49 @@ func TestLanesFirstInFirstOut(t *testing.T) {
 	match(0, false)
 	if m.counts[late] != 2 || m.counts[answered] != 1 || m.lost != 1 {
 		t.Errorf("late %d, answered %d, lost %d", m.counts[late], m.counts[answered], m.lost)
+	}
+}
+
+// A lost reply of time shifts those behind it where lanes have several requests under way, and only there: the report says so.
+func TestSharedLanesAreSaid(t *testing.T) {
+	for name, c := range map[string]struct {
+		kind    service.Kind
+		sockets int
+		lost    bool
+		doubled bool
+		shared  bool // replies are matched by a guess
+		want    bool
+	}{
+		"one lane":          {service.Time, 1, true, false, true, true},
+		"doubled":           {service.Time, 1, false, true, true, true},
+		"nothing lost":      {service.Time, 1, false, false, true, false},
+		"a lane for each":   {service.Time, 2000, true, false, false, false},
+		"echo tells itself": {service.Echo, 1, true, false, false, false},
+	} {
+		for _, window := range []int{0, 8} {
+			b := benchOf(c.kind)
+			b.Sockets, b.Timeout = c.sockets, 20*time.Millisecond
+			if window > 0 {
+				b.Rate, b.Window, b.Duration = 0, window, 200*time.Millisecond
+			}
+			w := world{load: newLoad(b)}
+			w.serve = func(seq uint64, request []byte, now int64) []delivery {
+				d := delivery{at: now + ms, data: answerTo(c.kind, request)}
+				switch {
+				case c.lost && seq%100 == 50:
+					return nil
+				case c.doubled && seq%100 == 50:
+					return []delivery{d, d}
+				}
+				return []delivery{d}
+			}
+			r := w.run(t)
+			if c.lost == (r.Lost == 0) || c.doubled && r.Doubled == 0 || (r.Shared > 0) != c.shared {
+				t.Errorf("%s, window %d: lost %d, doubled %d, shared %d", name, window, r.Lost, r.Doubled, r.Shared)
+			}
+			if said := slices.Contains(b.limits(&r), LimitShared); said != c.want {
+				t.Errorf("%s, window %d: said %v, shared %d of %d", name, window, said, r.Shared, r.Answered)
+			}
+		}
 	}
 }

@@ -31,6 +31,7 @@ type ledger struct {
 	corrupted   uint64
 	refused     uint64
 	couldNot    uint64 // requests that were not sent
+	kissed      uint64 // requests that were declined
 	ownedByPort bool   // a request's handle is its number
 }
 
@@ -81,15 +82,20 @@ func (l *ledger) stamp(a arrival) {
 	}
 }
 
-// kiss returns by which code a reply to one of the requests declines to tell the time, or nothing.
-func (l *ledger) kiss(data []byte) string {
-	if l.kind != service.NTP || len(data) < ntp.HeaderSize || !refusal(data) {
-		return ""
+// kiss takes in a reply that declines to tell the time, if a is one to a request that is remembered. A request counts as
+// kissed unless it has been answered.
+func (l *ledger) kiss(a arrival) (Event, bool) {
+	if l.kind != service.NTP || len(a.data) < ntp.HeaderSize || !refusal(a.data) {
+		return Event{}, false
 	}
-	if seq, _, _ := l.questions.read(data); !l.matcher.knows(seq) {
-		return ""
+	seq, _, _ := l.questions.read(a.data)
+	if !l.matcher.knows(seq) {
+		return Event{}, false
 	}
-	return string(data[12:16])
+	if l.matcher.settle(seq) {
+		l.kissed++
+	}
+	return Event{Kind: Kissed, Seq: seq + 1, At: a.at, Reply: a.data, Code: string(a.data[12:16])}, true
 }
 
 // torn is by how much the two clocks of one time.Now may differ that was interrupted between them.
@@ -173,9 +179,9 @@ func (l *ledger) expiry() (time.Time, bool) {
 func (l *ledger) summary() Summary {
 	m := l.matcher
 	return Summary{
-		Sent: m.sent, Received: m.counts[answered], Late: m.counts[late], Lost: m.lost, Pending: uint64(m.waiting),
+		Sent: m.sent, Received: m.counts[answered], Late: m.counts[late], Lost: m.lost, Pending: uint64(m.waiting), Kissed: l.kissed,
 		Duplicated: m.counts[doubled], Reordered: l.reordered, Corrupted: l.corrupted, Refused: l.refused, Unsent: l.couldNot,
-		RoundTrip: l.trips.spread(), Jitter: time.Duration(l.jitter.value), Kernel: l.kernel, Offset: l.offsets.spread,
+		RoundTrip: l.trips.spread(), Jitter: time.Duration(l.jitter.value), Kernel: l.kernel, Offset: l.offsets.result(),
 	}
 }
 

@@ -21,8 +21,11 @@ const (
 	// tickOff is how far time(2), which servers may tell, may be off the same host's clock: a tick, at most 10 ms.
 	tickOff = 10 * time.Millisecond
 
-	// maxSlots bounds the memory of requests, 16 bytes each.
+	// maxSlots bounds the memory of requests, 16 bytes each, and of a closed loop 32.
 	maxSlots = 1 << 22
+
+	// rememberedLoad is how many requests are remembered at least, to know what comes late or again.
+	rememberedLoad = 1 << 16
 )
 
 // A load is a Bench under way without its sockets: which requests are due, what they hold, and what the replies mean. It
@@ -69,20 +72,32 @@ func newLoad(b *Bench) *load {
 	if !b.Server.Addr().IsLoopback() {
 		l.slack = time.Second // another host's clock is not quite this one's
 	}
-	slots := maxSlots / 4
 	if l.rate > 0 {
 		hi, lo := bits.Mul64(l.rate, uint64(l.duration))
 		l.total, lo = bits.Div64(hi, lo, uint64(time.Second))
 		if lo > 0 {
 			l.total++
 		}
-		slots = min(int(float64(b.Rate)*b.Timeout.Seconds()*4)+1<<16, maxSlots)
 	}
-	l.matcher = newMatcher(slots, int64(b.Timeout))
+	l.matcher = newMatcher(slots(b), int64(b.Timeout))
 	if l.rate == 0 {
 		l.calls = make([]call, len(l.matcher.slots))
 	}
 	return l
+}
+
+// slots is how many requests of a Bench are to be remembered: those that may leave while one waits for its time-out.
+func slots(b *Bench) int {
+	const (
+		fastest   = 200_000   // replies a second, one after another
+		quickest  = 1_000_000 // requests a second that one thread sends
+		openSpare = 4         // times the time-out
+	)
+	perSecond := openSpare * float64(b.Rate)
+	if b.Rate == 0 {
+		perSecond = min(fastest*float64(b.Window-1), quickest) // while one waits, the others go on
+	}
+	return min(int(perSecond*b.Timeout.Seconds())+rememberedLoad, maxSlots)
 }
 
 // due is when the request seq of an open loop is to leave.
@@ -257,6 +272,7 @@ func (l *load) report(r *BenchReport, now int64) {
 	m := l.matcher
 	r.Sent, r.Answered, r.Late, r.Lost, r.Pending = m.sent, m.counts[answered], m.counts[late], m.lost, uint64(m.waiting)
 	r.Doubled, r.Wrong, r.Stray, r.Unsent = m.counts[doubled], l.wrong, r.Stray+m.counts[stray], l.unsent
+	r.Shared = l.lanes.shared
 	r.Latency, r.Lag, r.Behind = l.latency.spread(), l.lag.spread(), l.behind
 	if l.cycle > 0 {
 		r.Held = float64(l.held) / float64(l.cycle)

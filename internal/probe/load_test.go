@@ -1,8 +1,6 @@
 package probe
 
 import (
-	"bytes"
-	"container/heap"
 	"math"
 	"math/rand/v2"
 	"net/netip"
@@ -14,103 +12,6 @@ import (
 	"github.com/yesterday-time/yesterday/wire/ntp"
 	"github.com/yesterday-time/yesterday/wire/rfc868"
 )
-
-var loopback = netip.MustParseAddrPort("127.0.0.1:7")
-
-// A world is a server and a network in virtual time, around a load.
-type world struct {
-	load  *load
-	now   int64
-	heap  deliveries
-	serve func(seq uint64, request []byte, now int64) []delivery
-	batch []int // how many left at once
-}
-
-// A delivery is a reply on its way.
-type delivery struct {
-	at     int64
-	data   []byte
-	socket uint64
-	source uint64
-}
-
-type deliveries []delivery
-
-func (d deliveries) Len() int           { return len(d) }
-func (d deliveries) Less(i, j int) bool { return d[i].at < d[j].at }
-func (d deliveries) Swap(i, j int)      { d[i], d[j] = d[j], d[i] }
-func (d *deliveries) Push(x any)        { *d = append(*d, x.(delivery)) }
-func (d *deliveries) Pop() any {
-	last := (*d)[len(*d)-1]
-	*d = (*d)[:len(*d)-1]
-	return last
-}
-
-// run drives the load to its end, as generators do, and returns the report.
-func (w *world) run(t *testing.T) BenchReport {
-	t.Helper()
-	for turns := 0; ; turns++ {
-		if turns > 20_000_000 {
-			t.Fatal("it never ends")
-		}
-		for len(w.heap) > 0 && w.heap[0].at <= w.now {
-			d := heap.Pop(&w.heap).(delivery)
-			w.load.reply(int(d.socket), int(d.source), d.data, true, d.at, w.now)
-		}
-		w.load.matcher.expire(w.now)
-		n := w.load.ready(w.now)
-		if n > 0 {
-			w.batch = append(w.batch, n)
-			first := w.load.matcher.next
-			socket, _ := w.load.from(0)
-			for i := range n {
-				request := w.load.request(nil, i)
-				s, source := w.load.from(i)
-				if s != socket {
-					t.Fatalf("a batch leaves from sockets %d and %d", socket, s)
-				}
-				for _, d := range w.serve(first+uint64(i), request, w.now) {
-					d.socket, d.source = s, source
-					heap.Push(&w.heap, d)
-				}
-			}
-			w.load.sent(n, w.now)
-		}
-		if w.load.done(w.now) {
-			var r BenchReport
-			w.load.report(&r, w.now)
-			return r
-		}
-		if n == 0 {
-			wake := w.load.wake(w.now)
-			if len(w.heap) > 0 {
-				wake = min(wake, w.heap[0].at)
-			}
-			if wake <= w.now {
-				t.Fatalf("at %d there is nothing to do, but it wants to wake at %d", w.now, wake)
-			}
-			w.now = wake
-		}
-	}
-}
-
-// answerTo is a good reply to a request.
-func answerTo(kind service.Kind, request []byte) []byte {
-	switch kind {
-	case service.NTP:
-		h, _ := ntp.Parse(request)
-		return ntp.Header{Version: 4, Mode: ntp.ModeServer, Stratum: 1, Origin: h.Transmit, Transmit: 1}.Append(nil)
-	case service.Time:
-		return []byte{1, 2, 3, 4}
-	}
-	return bytes.Clone(request)
-}
-
-const ms = int64(time.Millisecond)
-
-func benchOf(kind service.Kind) *Bench {
-	return &Bench{Service: kind, Server: loopback, Rate: 10_000, Window: 8, Duration: time.Second, Timeout: 100 * time.Millisecond, Size: 32, Sockets: 1}
-}
 
 // A server that stands still for half a second makes all requests slow that were due meanwhile: an open loop omits none of
 // them.
@@ -402,5 +303,53 @@ func TestHeld(t *testing.T) {
 		if after := random.Int64N(200); c.until(after) > after || c.until(after) < 0 {
 			t.Fatalf("%+v holds %d of %d", c, c.until(after), after)
 		}
+	}
+}
+
+// A reply counts for the rate until it has come, however late the last of them does.
+func TestReplyRateEndsWithTheLastReply(t *testing.T) {
+	b := benchOf(service.Echo)
+	b.Timeout = time.Second
+	w := world{load: newLoad(b)}
+	w.serve = func(_ uint64, request []byte, now int64) []delivery {
+		return []delivery{{at: now + 400*ms, data: request}}
+	}
+	r := w.run(t)
+	if want := 10_000 / 1.3999; r.Answered != 10_000 || math.Abs(r.ReplyRate-want) > 1e-6 { // the last left after 999.9 ms
+		t.Errorf("%v replies a second of %d, want %v", r.ReplyRate, r.Answered, want)
+	}
+}
+
+// A closed loop remembers a request until its time-out, however many others leave meanwhile, and takes no more memory than
+// that needs.
+func TestSlots(t *testing.T) {
+	for _, c := range []struct {
+		rate, window int
+		timeout      time.Duration
+		least, most  int
+	}{
+		{0, 1, 10 * time.Second, rememberedLoad, rememberedLoad},
+		{0, 2, time.Second, 200_000, 300_000},
+		{0, 64, 250 * time.Millisecond, 250_000, 350_000},
+		{0, 64, time.Second, 1_000_000, 1_100_000},
+		{0, MaxWindow, 10 * time.Second, maxSlots, maxSlots},
+		{1000, 0, time.Second, 4000, rememberedLoad + 4000},
+		{MaxRate, 0, 10 * time.Second, maxSlots, maxSlots},
+	} {
+		if n := slots(&Bench{Rate: c.rate, Window: c.window, Timeout: c.timeout}); n < c.least || n > c.most {
+			t.Errorf("%+v: %d", c, n)
+		}
+	}
+	b := benchOf(service.Echo)
+	b.Rate, b.Window, b.Timeout = 0, 2, time.Second
+	w := world{load: newLoad(b)}
+	w.serve = func(seq uint64, request []byte, now int64) []delivery {
+		if seq == 0 {
+			return []delivery{{at: now + 900*ms, data: request}}
+		}
+		return []delivery{{at: now + ms/200, data: request}} // 5 µs
+	}
+	if r := w.run(t); r.Answered != r.Sent || r.Sent < 150_000 || r.Stray != 0 {
+		t.Errorf("%+v: the slow one is forgotten", r)
 	}
 }

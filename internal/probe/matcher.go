@@ -95,18 +95,27 @@ func (m *matcher) answer(seq uint64, at int64) (f fate, after int64) {
 		if after > m.timeout {
 			f = late
 		}
-		switch r.state {
-		case settled:
+		if !m.settle(seq) {
 			f = doubled
-		case timedOut:
-			m.lost--
-		case waiting:
-			m.waiting--
 		}
-		r.state = settled
 	}
 	m.counts[f]++
 	return f, after
+}
+
+// settle takes in that the request seq, which is remembered, needs no reply any more, and tells whether it was open so far.
+func (m *matcher) settle(seq uint64) bool {
+	r := &m.slots[seq&m.mask]
+	switch r.state {
+	case settled:
+		return false
+	case timedOut:
+		m.lost--
+	case waiting:
+		m.waiting--
+	}
+	r.state = settled
+	return true
 }
 
 // expire gives up the requests that have waited too long at now.

@@ -51,6 +51,16 @@ type stamped struct {
 const stopHandle = 1<<64 - 1
 
 func connectTo(server netip.AddrPort) (network, error) {
+	w, err := newWatch(server)
+	if err != nil {
+		return nil, err
+	}
+	w.reading.Go(w.read)
+	return w, nil
+}
+
+// newWatch makes a watch that nobody reads yet.
+func newWatch(server netip.AddrPort) (*watch, error) {
 	w := &watch{server: server, epoll: -1, came: make(chan arrival, 256), ended: make(chan struct{}), sockets: make(map[uint64]*stamped)}
 	var err error
 	if w.epoll, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
@@ -65,7 +75,6 @@ func connectTo(server netip.AddrPort) (network, error) {
 		unix.Close(w.stop)
 		return nil, fmt.Errorf("epoll: %w", err)
 	}
-	w.reading.Go(w.read)
 	return w, nil
 }
 
@@ -142,29 +151,36 @@ func (w *watch) close() {
 func (w *watch) read() {
 	var events [64]unix.EpollEvent
 	data, control := make([]byte, 1<<16), make([]byte, 512)
-	var came []arrival
 	for {
 		n, err := unix.EpollWait(w.epoll, events[:], -1)
 		if err != nil && err != unix.EINTR {
 			w.pass(arrival{err: fmt.Errorf("wait: %w", err)})
 			return
 		}
-		came = came[:0]
-		for _, e := range events[:max(n, 0)] {
-			handle := uint64(uint32(e.Pad))<<32 | uint64(uint32(e.Fd))
-			if handle == stopHandle {
-				return
-			}
-			came = append(came, w.take(handle, data, control)...)
+		came, stopped := w.gather(events[:max(n, 0)], data, control)
+		if stopped {
+			return
 		}
-		// In the order in which they came, whatever socket they came to.
-		slices.SortStableFunc(came, func(a, b arrival) int { return a.at.Compare(b.at) })
 		for _, a := range came {
 			if !w.pass(a) {
 				return
 			}
 		}
 	}
+}
+
+// gather takes what came to these sockets, in the order in which it came, whatever socket it came to. stopped tells that the
+// watch is to end.
+func (w *watch) gather(events []unix.EpollEvent, data, control []byte) (came []arrival, stopped bool) {
+	for _, e := range events {
+		handle := uint64(uint32(e.Pad))<<32 | uint64(uint32(e.Fd))
+		if handle == stopHandle {
+			return nil, true
+		}
+		came = append(came, w.take(handle, data, control)...)
+	}
+	slices.SortStableFunc(came, func(a, b arrival) int { return a.at.Compare(b.at) })
+	return came, false
 }
 
 func (w *watch) pass(a arrival) bool {

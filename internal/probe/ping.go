@@ -44,6 +44,7 @@ const (
 	Late                       // the first good reply, after the time-out
 	Doubled                    // a further good reply
 	Corrupted                  // a reply that is not what was sent, or no reply of that service
+	Kissed                     // an NTP server declines to tell the time, by Code; it is not asked again
 	Lost                       // no good reply within the time-out; one may still come late
 	Refused                    // the host says that nothing listens there, to which of the requests is not known
 	Failed                     // Err is why a request could not be sent, or a socket not be read
@@ -60,10 +61,11 @@ type Event struct {
 	Reply     []byte        // valid during the call only
 	Offset    time.Duration // of NTP: the server's clock less this host's
 	Timed     bool          // there is an Offset
+	Code      string        // of Kissed: RATE, DENY or RSTR
 	Err       error
 }
 
-// A Summary is what Ping has measured. Sent is Received, Late, Lost and Pending together.
+// A Summary is what Ping has measured. Sent is Received, Late, Lost, Pending and Kissed together.
 type Summary struct {
 	Server   netip.AddrPort
 	Sent     uint64
@@ -71,6 +73,7 @@ type Summary struct {
 	Late     uint64
 	Lost     uint64
 	Pending  uint64 // neither answered nor timed out when Ping ended
+	Kissed   uint64 // the server declined to answer, by a kiss code
 
 	Duplicated uint64 // further good replies
 	Reordered  uint64 // requests answered after a later one was (RFC 4737, section 3.3)
@@ -321,8 +324,9 @@ func (p *pinging) take(a arrival) error {
 		return nil
 	}
 	p.heard = time.Now()
-	if code := p.ledger.kiss(a.data); code != "" {
-		return &KissError{p.server, code}
+	if e, ok := p.ledger.kiss(a); ok {
+		p.tell(e)
+		return &KissError{p.server, e.Code}
 	}
 	if e, ok := p.ledger.reply(a); ok {
 		p.tell(e)

@@ -293,37 +293,6 @@ func TestPingCountsRefusals(t *testing.T) {
 	})
 }
 
-// A server that asks to be left alone is.
-func TestPingObeysKissCodes(t *testing.T) {
-	for code, stops := range map[string]bool{"RATE": true, "DENY": true, "RSTR": true, "INIT": false} {
-		synctest.Test(t, func(t *testing.T) {
-			n := newFakeNetwork(service.NTP, func(uint64) []fakeReply { return nil })
-			p := Ping{Service: service.NTP, Servers: []netip.AddrPort{somebody}, Count: 3, Interval: time.Millisecond, Timeout: time.Second, connect: n.connect}
-			n.plan = nil
-			kissing := &kissingNetwork{n, code}
-			p.connect = func(netip.AddrPort) (network, error) { return kissing, nil }
-			s, err := p.Run(t.Context())
-			kiss, is := errors.AsType[*KissError](err)
-			if is != stops || stops && (kiss.Code != code || s.Sent != 1) || !stops && s.Received != 3 {
-				t.Errorf("%s: %+v, %v", code, s, err)
-			}
-		})
-	}
-}
-
-type kissingNetwork struct {
-	*fakeNetwork
-	code string
-}
-
-func (n *kissingNetwork) send(handle, seq uint64, data []byte) (time.Time, error) {
-	h, _ := ntp.Parse(data)
-	reply := ntp.Header{Version: 4, Mode: ntp.ModeServer, ReferenceID: ntp.ReferenceID([]byte(n.code)), Origin: h.Transmit}.Append(nil)
-	before := time.Now()
-	time.AfterFunc(time.Microsecond, func() { n.pass(arrival{handle: handle, data: reply, at: before.Add(time.Microsecond)}) })
-	return before, nil
-}
-
 // Without the kernel's stamps on both ends a round trip is said to be this program's.
 func TestLedgerStamps(t *testing.T) {
 	begun := time.Now()

@@ -38,6 +38,9 @@ func (g *generator) open(b *Bench, family int) (fd int, err error) {
 	if err := set(unix.SOL_SOCKET, unix.SO_RXQ_OVFL, 1); err != nil {
 		return -1, fmt.Errorf("socket: %w", err)
 	}
+	if err := listen(fd, family); err != nil {
+		return -1, fmt.Errorf("socket: %w", err)
+	}
 	if g.sources != nil {
 		if family == unix.AF_INET6 {
 			err = set(unix.SOL_IPV6, unix.IPV6_RECVPKTINFO, 1)

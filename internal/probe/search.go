@@ -3,16 +3,22 @@ package probe
 import (
 	"context"
 	"slices"
+	"time"
 )
 
 const (
 	// MaxLost is the share of requests that a Search lets be lost or late.
 	MaxLost = 0.001
 
-	// maxRuns bounds a Search, and within is how close it comes: the lowest rate that failed is at most that much above the
+	// maxRates bounds a Search, and within is how close it comes: the lowest rate that failed is at most that much above the
 	// highest that did not.
-	maxRuns = 24
-	within  = 0.02
+	maxRates = 24
+	within   = 0.02
+
+	// trialRequests is how many requests a trial sends at least, so that one is not good or bad by luck, if that takes no longer
+	// than longestTrial.
+	trialRequests = 3000
+	longestTrial  = 10 * time.Second
 
 	// sendsAtLeast is how much of a rate must have been sent for the run to count as one of that rate.
 	sendsAtLeast = 0.99
@@ -31,6 +37,9 @@ type SearchReport struct {
 	Rate   int     // the highest rate of a good trial; 0: there was none
 	Limits []Limit // why the trials above it failed, where it was for the generator rather than the server
 	Trials []Trial // in the order in which they were run
+
+	// Cut is of the trial under way when the search was ended before its time; nil: none was. It counts for nothing.
+	Cut *BenchReport
 }
 
 // Best is the report of the trial of the highest good rate, and whether there is one.
@@ -44,31 +53,46 @@ func (r *SearchReport) Best() (BenchReport, bool) {
 }
 
 // Search looks for the highest rate at which at most MaxLost of the requests are lost or late: it doubles the Bench's Rate, or
-// 1000 where there is none, while runs of Duration are good, and then halves the interval that is left. There are at most 24
-// runs. after is called after each, if it is not nil. An error, or the end of ctx, ends it with what was found by then.
+// 1000 where there is none, while trials are good, and then halves the interval that is left. A trial takes the Bench's
+// Duration, or longer where that is less than 3,000 requests, but not more than 10 seconds for their sake; one that is not good
+// is repeated, and counts as what it is then. There are at most 24 rates. after is called after each trial, if it is not nil.
+// An error, or the end of ctx, ends it with what was found by then.
 func (b *Bench) Search(ctx context.Context, after func(Trial)) (SearchReport, error) {
-	one := *b
 	start := b.Rate
 	if start == 0 {
 		start = 1000
 	}
-	return search(start, func(rate int) (Trial, error) {
-		one.Rate = rate
+	var cut *BenchReport
+	found, err := search(start, func(rate int) (Trial, error) {
+		one := b.trial(rate)
 		r, err := one.Run(ctx)
 		if err == nil {
 			err = ctx.Err()
 		}
 		t := Trial{Rate: rate, Good: good(&r), Report: r, Limits: blame(&r)}
-		if err == nil && after != nil {
+		switch {
+		case err != nil && r.Sent > 0:
+			cut = &r
+		case err == nil && after != nil:
 			after(t)
 		}
 		return t, err
 	})
+	found.Cut = cut
+	return found, err
+}
+
+// trial is the Bench of one trial.
+func (b *Bench) trial(rate int) Bench {
+	one := *b
+	one.Rate = rate
+	one.Duration = max(b.Duration, min(trialRequests*time.Second/time.Duration(rate), longestTrial))
+	return one
 }
 
 // good tells whether a run held its rate and its replies came.
 func good(r *BenchReport) bool {
-	return r.Sent > 0 && replied(r) && len(r.Limits) == 0 && float64(r.Sent) >= sendsAtLeast*float64(r.Sent+r.Unsent)
+	return r.Sent > 0 && replied(r) && len(shortfalls(r)) == 0 && float64(r.Sent) >= sendsAtLeast*float64(r.Sent+r.Unsent)
 }
 
 // replied tells whether enough replies came. The request of a wrong reply is among the lost ones, unless a good one came too.
@@ -79,22 +103,32 @@ func replied(r *BenchReport) bool {
 // blame is what the generator fell short in, unless replies did not come of what it has sent and read all the same: then the
 // server could not bear so much either.
 func blame(r *BenchReport) []Limit {
-	if replied(r) || slices.Contains(r.Limits, LimitOverflow) {
-		return r.Limits
+	if limits := shortfalls(r); replied(r) || slices.Contains(limits, LimitOverflow) {
+		return limits
 	}
 	return nil
+}
+
+// shortfalls are the limits of a run that concern its rate: on shared lanes replies are counted as well as on others.
+func shortfalls(r *BenchReport) []Limit {
+	return slices.DeleteFunc(slices.Clone(r.Limits), func(l Limit) bool { return l == LimitShared })
 }
 
 // search runs trials from start on.
 func search(start int, run func(rate int) (Trial, error)) (SearchReport, error) {
 	var r SearchReport
 	low, high := 0, 0 // the highest good rate, and the lowest bad one; 0: none yet
-	for rate := start; len(r.Trials) < maxRuns; {
-		t, err := run(rate)
-		if err != nil {
-			return r, err
+	for rate, rates := start, 0; rates < maxRates; rates++ {
+		var t Trial
+		for range 2 { // a hiccup of the machine is no fault of the rate
+			var err error
+			if t, err = run(rate); err != nil {
+				return r, err
+			}
+			if r.Trials = append(r.Trials, t); t.Good {
+				break
+			}
 		}
-		r.Trials = append(r.Trials, t)
 		if t.Good {
 			low, r.Rate = rate, rate
 		} else {

@@ -2,6 +2,8 @@ package probe
 
 import (
 	"math"
+	"math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
@@ -72,18 +74,24 @@ func (j *jitter) add(roundTrip time.Duration) {
 }
 
 // An OffsetSpread tells how far the server's clock is from this host's, each offset as RFC 5905, section 8, has it:
-// negative is behind. An offset is wrong by at most half its round trip.
+// negative is behind. An offset is wrong by at most half its round trip, unless the times in the packet were damaged on the
+// way: nothing in it tells. A few such spoil the mean, the deviation and the extremes, but not the median.
 type OffsetSpread struct {
 	Count     uint64
 	Best      time.Duration // the one of the shortest round trip
 	Min, Max  time.Duration
+	Median    time.Duration // of more than 65,536 that of a random sample of so many
 	Mean      time.Duration
 	Deviation time.Duration // the standard deviation about the mean
 }
 
+// sampled is how many offsets a median is taken of at most.
+const sampled = 1 << 16
+
 // offsets takes in offsets. Sums are of differences from the first, so that days lose no nanoseconds.
 type offsets struct {
-	spread   OffsetSpread
+	spread   OffsetSpread    // but for its median
+	sample   []time.Duration // all, or as many as are sampled, each with the same chance
 	first    time.Duration
 	shortest time.Duration
 	mean, m2 float64
@@ -100,10 +108,23 @@ func (o *offsets) add(offset, roundTrip time.Duration) {
 	if roundTrip < o.shortest {
 		o.shortest, s.Best = roundTrip, offset
 	}
+	if len(o.sample) < sampled {
+		o.sample = append(o.sample, offset)
+	} else if i := rand.Uint64N(s.Count); i < sampled {
+		o.sample[i] = offset
+	}
 	x := float64(offset - o.first)
 	d := x - o.mean
 	o.mean += d / float64(s.Count)
 	o.m2 += d * (x - o.mean)
 	s.Mean = o.first + time.Duration(math.Round(o.mean))
 	s.Deviation = time.Duration(math.Round(math.Sqrt(o.m2 / float64(s.Count))))
+}
+
+func (o *offsets) result() OffsetSpread {
+	s := o.spread
+	if n := len(o.sample); n > 0 {
+		s.Median = slices.Sorted(slices.Values(o.sample))[(n-1)/2]
+	}
+	return s
 }

@@ -62,9 +62,37 @@ func TestOffsets(t *testing.T) {
 	for _, s := range []struct{ offset, roundTrip time.Duration }{{2, 30}, {4, 20}, {4, 40}, {4, 50}, {5, 25}, {5, 26}, {7, 27}, {9, 28}} {
 		o.add(day+s.offset*time.Nanosecond, s.roundTrip)
 	}
-	want := OffsetSpread{Count: 8, Best: day + 4, Min: day + 2, Max: day + 9, Mean: day + 5, Deviation: 2}
-	if o.spread != want {
-		t.Errorf("%+v, want %+v", o.spread, want)
+	want := OffsetSpread{Count: 8, Best: day + 4, Min: day + 2, Max: day + 9, Median: day + 4, Mean: day + 5, Deviation: 2}
+	if got := o.result(); got != want {
+		t.Errorf("%+v, want %+v", got, want)
+	}
+	if got := new(offsets).result(); got != (OffsetSpread{}) {
+		t.Errorf("of none: %+v", got)
+	}
+}
+
+// Damaged times spoil the mean, not the median; of a great many offsets it is that of a fair sample, in bounded memory.
+func TestMedianOffset(t *testing.T) {
+	const n = 4 * sampled
+	var o offsets
+	for i := range n {
+		offset := time.Duration(i) * time.Nanosecond // the first quarter alone would give an eighth
+		if i%100 == 7 {
+			offset = 60 * 365 * 24 * time.Hour
+		}
+		o.add(offset, time.Millisecond)
+		if i == 1000 {
+			if s := o.result(); s.Median < 490 || s.Median > 510 || s.Mean < time.Hour {
+				t.Errorf("%+v, want a median of 500 ns", s)
+			}
+		}
+	}
+	// The median of so many is off by a standard deviation of 1/(2 sqrt(65536)) of the whole: 25 of them.
+	if share := float64(o.result().Median) / n; share < 0.45 || share > 0.55 {
+		t.Errorf("the median is %v of the whole", share)
+	}
+	if len(o.sample) != sampled {
+		t.Errorf("a sample of %d", len(o.sample))
 	}
 }
 
