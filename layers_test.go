@@ -10,6 +10,7 @@ import (
 // layers is the order of the packages: each imports what stands above it, never below.
 var layers = []string{
 	"internal/nearest",
+	"internal/cpus",
 	"clock",
 	"wire/rfc868",
 	"wire/rfc867",

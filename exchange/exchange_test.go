@@ -200,6 +200,41 @@ func TestTapWakes(t *testing.T) {
 	})
 }
 
+// A busy writer leaves the watcher asleep until a quarter of the ring is taken, or until it rests.
+func TestTapSleepsWhileBusy(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tap := NewTap()
+		r := tap.Ring()
+		ctx, cancel := context.WithCancel(t.Context())
+		told := 0
+		go tap.Run(ctx, func(batch []Record, _ uint64) { told += len(batch) })
+		pass := func(n int) {
+			for range n {
+				*r.Slot() = Record{}
+				r.Pass()
+			}
+			synctest.Wait()
+		}
+		synctest.Wait()
+		pass(ringSize/4 - 1)
+		if told != 0 {
+			t.Errorf("%d told, want none before a quarter is taken", told)
+		}
+		if pass(1); told != ringSize/4 {
+			t.Errorf("%d told, want %d", told, ringSize/4)
+		}
+		if pass(3); told != ringSize/4 {
+			t.Errorf("%d told, want %d before the writer rests", told, ringSize/4)
+		}
+		r.Flush()
+		if synctest.Wait(); told != ringSize/4+3 {
+			t.Errorf("%d told, want %d", told, ringSize/4+3)
+		}
+		cancel()
+		synctest.Wait()
+	})
+}
+
 func TestNilTapHasNoRing(t *testing.T) {
 	var tap *Tap
 	if tap.Ring() != nil {

@@ -20,11 +20,12 @@ type Ring struct {
 	head    atomic.Uint64
 	_       [64]byte
 	tail    atomic.Uint64
-	next    uint64 // the writer's: slots given out, tail after the next Flush
+	next    uint64 // the writer's: slots given out, tail after the next Pass or Flush
 }
 
 // Slot returns the place for the next Record, or nil, counted, where the Ring is full. The Record holds old values: the
-// writer sets every field. It may do so, and change them, until it calls Flush. Only the Ring's writer may call Slot.
+// writer sets every field. It may do so, and change them, until it calls Pass or Flush. Only the Ring's writer may call Slot,
+// Pass and Flush.
 func (r *Ring) Slot() *Record {
 	if r.next-r.head.Load() == uint64(len(r.records)) {
 		r.lost.Add(1)
@@ -35,13 +36,24 @@ func (r *Ring) Slot() *Record {
 	return slot
 }
 
-// Flush passes on the Records of all Slots since the last Flush, and wakes the Tap's watcher if it sleeps. The writer
-// calls it once a batch.
-func (r *Ring) Flush() {
-	if r.tail.Load() == r.next {
-		return
-	}
+// Pass passes on the Records of all Slots so far. It leaves the Tap's watcher asleep until a quarter of the Ring is taken: to wake
+// it for each batch costs a busy writer more than the batch. The writer calls it once a batch, and Flush before it rests.
+func (r *Ring) Pass() {
 	r.tail.Store(r.next)
+	if r.next-r.head.Load() >= uint64(len(r.records)/4) {
+		r.wake()
+	}
+}
+
+// Flush passes on the Records of all Slots so far, and wakes the Tap's watcher if it sleeps.
+func (r *Ring) Flush() {
+	r.tail.Store(r.next)
+	if r.next != r.head.Load() {
+		r.wake()
+	}
+}
+
+func (r *Ring) wake() {
 	if r.tap.asleep.CompareAndSwap(true, false) {
 		select {
 		case r.tap.wake <- struct{}{}:

@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"os"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 )
@@ -140,6 +141,30 @@ func TestLinkLocalRepliesKeepTheirLink(t *testing.T) {
 		}
 	}
 	s.stop()
+}
+
+// What is longer than a link takes comes back too: it is cut up on both ways.
+func TestEchoLongerThanTheLink(t *testing.T) {
+	t.Parallel()
+	srv, cli := pair(t)
+	srv.addr(t, "eth0", "10.1.0.1/24", "fd00::1/64")
+	cli.addr(t, "eth0", "10.1.0.9/24", "fd00::9/64")
+	for _, listen := range []string{"echo", "echo=10.1.0.1:12315"} {
+		s := serve(t, srv, listen)
+		for _, asked := range []string{"10.1.0.1:12315", "[fd00::1]:12315"} {
+			if asked[0] == '[' && strings.Contains(listen, "=") {
+				continue
+			}
+			conn := cli.udp(t, "", asked)
+			for _, size := range []int{1472, 1473, 65_507, 1} { // 1,500 bytes with IPv4's headers, and all that it carries
+				want := strings.Repeat("long", size)[:size]
+				if got := request(t, conn, want); got != want {
+					t.Errorf("asked %s on %s for %d bytes, got %d", listen, asked, size, len(got))
+				}
+			}
+		}
+		s.stop()
+	}
 }
 
 // Where IPv6 is off, IPv4 is served all the same.

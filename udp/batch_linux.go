@@ -72,9 +72,10 @@ func (in *inbound) reset(n int) {
 	}
 }
 
-// receive takes what has arrived, at most a batch, without waiting.
+// receive takes what has arrived, at most a batch, without waiting. It is no call of which the scheduler is told: it would
+// take the processor away during a batch, and give it back late.
 func (in *inbound) receive(fd int) (n int, err syscall.Errno) {
-	r, _, err := syscall.Syscall6(unix.SYS_RECVMMSG, uintptr(fd), uintptr(unsafe.Pointer(&in.messages[0])), batchSize,
+	r, _, err := syscall.RawSyscall6(unix.SYS_RECVMMSG, uintptr(fd), uintptr(unsafe.Pointer(&in.messages[0])), batchSize,
 		unix.MSG_DONTWAIT, 0, 0)
 	if err != 0 {
 		return 0, err
@@ -133,9 +134,10 @@ func (out *outbound) add(data []byte, name *byte, namelen uint32, from pktinfo) 
 	h.SetControllen(n)
 }
 
-// send sends queued replies from the first-th on and returns how many went, without waiting. An error means that the next did not go.
+// send sends queued replies from the first-th on and returns how many went, without waiting, as receive does. An error means that
+// the next did not go.
 func (out *outbound) send(fd, first int) (n int, err syscall.Errno) {
-	r, _, err := syscall.Syscall6(unix.SYS_SENDMMSG, uintptr(fd), uintptr(unsafe.Pointer(&out.messages[first])),
+	r, _, err := syscall.RawSyscall6(unix.SYS_SENDMMSG, uintptr(fd), uintptr(unsafe.Pointer(&out.messages[first])),
 		uintptr(out.n-first), unix.MSG_DONTWAIT, 0, 0)
 	if err != 0 {
 		return 0, err

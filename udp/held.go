@@ -196,15 +196,23 @@ func (s *shard) dropHeld() {
 		}
 	}
 	s.publish()
+	s.rest()
 }
 
 // publish lets others see what was counted and told.
 func (s *shard) publish() {
 	if s.ring != nil {
-		s.ring.Flush()
+		s.ring.Pass()
 		s.counters.Local.Untold = s.ring.Lost()
 	}
 	s.counters.Publish()
+}
+
+// rest has what was told looked at, before there is nothing more to do.
+func (s *shard) rest() {
+	if s.ring != nil {
+		s.ring.Flush()
+	}
 }
 
 // tellUnsent makes the Record of an answer that of one that was not sent.

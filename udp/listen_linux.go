@@ -163,6 +163,9 @@ func setOptions(fd, family int) error {
 	if err := set(unix.SOL_IP, unix.IP_PKTINFO, 1); err != nil {
 		return err
 	}
+	// A packet that must not be cut up needs no number (RFC 6864, section 4.1), which costs the kernel a twelfth of a send. The first
+	// reply that is too long for its link ends that: see fragment.
+	set(unix.SOL_IP, unix.IP_MTU_DISCOVER, unix.IP_PMTUDISC_DO)
 	// Kernels before 5.1 have the stamp with the 32-bit seconds alone; without any, time is read after the receive.
 	if set(unix.SOL_SOCKET, unix.SO_TIMESTAMPNS_NEW, 1) != nil {
 		set(unix.SOL_SOCKET, unix.SO_TIMESTAMPNS, 1)

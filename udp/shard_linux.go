@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/yesterday-time/yesterday/exchange"
+	"github.com/yesterday-time/yesterday/internal/cpus"
 )
 
 // spinFor is how long a shard looks for the next datagram before it goes to sleep: waking up costs more than this, and
@@ -48,6 +49,8 @@ type shard struct {
 	zones    map[uint32]string
 	overflow uint32 // the kernel's count, which wraps
 	failures int    // receives that failed in a row
+
+	fragments bool // replies are cut up where they are too long
 }
 
 // A queued is what is told of a reply once it is sent.
@@ -77,7 +80,7 @@ func (s *shard) run() error {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	spin := spinFor
-	if runtime.NumCPU() == 1 {
+	if !cpus.Several() {
 		spin = 0 // there is nobody to wait for while spinning
 	}
 	defer s.dropHeld()
@@ -92,6 +95,7 @@ func (s *shard) run() error {
 		case n > 0:
 			busy = time.Now()
 		case time.Since(busy) >= spin:
+			s.rest()
 			if err := s.wait(); err != nil {
 				return err
 			}
@@ -252,7 +256,7 @@ func (s *shard) send() {
 		if errno == 0 || errno == unix.EINTR {
 			continue
 		}
-		if errno == unix.EAGAIN && s.waitToSend(&patience) {
+		if errno == unix.EAGAIN && s.waitToSend(&patience) || errno == unix.EMSGSIZE && s.fragment() {
 			continue
 		}
 		if q := s.queued[first]; q.held != nil {
@@ -266,6 +270,15 @@ func (s *shard) send() {
 		first++
 	}
 	s.out.n = 0
+}
+
+// fragment has the kernel cut up IPv4 replies that are too long for their way from now on, and tells whether that is new.
+func (s *shard) fragment() bool {
+	if s.fragments {
+		return false
+	}
+	s.fragments = true
+	return unix.SetsockoptInt(s.fd, unix.SOL_IP, unix.IP_MTU_DISCOVER, unix.IP_PMTUDISC_WANT) == nil
 }
 
 // waitToSend waits until the socket takes more, and tells whether to try. patience is what is left of the batch's

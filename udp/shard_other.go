@@ -203,6 +203,7 @@ func (s *shard) serve(data []byte, from netip.AddrPort, now time.Time) {
 		}
 	}
 	s.publish()
+	s.rest()
 }
 
 // sendDue sends what was held back and is due at now.
@@ -219,4 +220,5 @@ func (s *shard) sendDue(now time.Time) {
 		s.settle(h, verdict)
 	}
 	s.publish()
+	s.rest()
 }

@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/yesterday-time/yesterday/internal/cpus"
 )
 
 const (
@@ -57,7 +59,7 @@ type port struct {
 }
 
 func newGenerator(b *Bench, l *load) (made *generator, err error) {
-	g := &generator{load: l, server: b.Server, epoll: -1, stopFD: -1, connected: len(b.Sources) <= 1, spin: severalCPUs()}
+	g := &generator{load: l, server: b.Server, epoll: -1, stopFD: -1, connected: len(b.Sources) <= 1, spin: cpus.Several()}
 	defer func() {
 		if err != nil {
 			g.close()

@@ -5,15 +5,16 @@ package probe
 import (
 	"fmt"
 	"net/netip"
-	"os"
-	"runtime"
-	"strings"
 
 	"golang.org/x/sys/unix"
 )
 
 // bufferSize is what is asked of the kernel for each socket's replies, and requests.
 const bufferSize = 8 << 20
+
+// alwaysFits is how many bytes of a datagram go over every link in one piece: of the 576 that every IPv4 host takes (RFC 791), what
+// the longest header leaves.
+const alwaysFits = 576 - 60 - 8
 
 // open makes a socket to the server: connected, or where it is to ask from several addresses, not.
 func (g *generator) open(b *Bench, family int) (fd int, err error) {
@@ -40,6 +41,9 @@ func (g *generator) open(b *Bench, family int) (fd int, err error) {
 	}
 	if err := listen(fd, family); err != nil {
 		return -1, fmt.Errorf("socket: %w", err)
+	}
+	if g.load.questions.size <= alwaysFits {
+		set(unix.SOL_IP, unix.IP_MTU_DISCOVER, unix.IP_PMTUDISC_DO) // what is not cut up needs no number of the kernel's (RFC 6864)
 	}
 	if g.sources != nil {
 		if family == unix.AF_INET6 {
@@ -92,10 +96,4 @@ func usable(source netip.Addr, family int) error {
 		return fmt.Errorf("source %v: %w: it is not an address of this host", source, err)
 	}
 	return nil
-}
-
-// severalCPUs tells whether there is another CPU for the server while this one spins, whichever this process may use.
-func severalCPUs() bool {
-	online, err := os.ReadFile("/sys/devices/system/cpu/online")
-	return runtime.NumCPU() > 1 || err == nil && strings.TrimSpace(string(online)) != "0"
 }

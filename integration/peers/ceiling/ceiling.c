@@ -106,6 +106,10 @@ int main(int argc, char **argv) {
 		fail("socket");
 	if (setsockopt(fd, IPPROTO_IP, IP_PKTINFO, &on, sizeof on) < 0)
 		fail("IP_PKTINFO");
+	/* like ours: a packet that must not be cut up needs no number, which the kernel would mix */
+	int whole = IP_PMTUDISC_DO;
+	if (setsockopt(fd, IPPROTO_IP, IP_MTU_DISCOVER, &whole, sizeof whole) < 0)
+		fail("IP_MTU_DISCOVER");
 	if (setsockopt(fd, SOL_SOCKET, SO_TIMESTAMPNS_NEW, &on, sizeof on) < 0)
 		fail("SO_TIMESTAMPNS_NEW");
 	struct sockaddr_in addr = {.sin_family = AF_INET, .sin_port = htons(atoi(argv[1]))};

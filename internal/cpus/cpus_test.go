@@ -1,0 +1,33 @@
+package cpus
+
+import (
+	"os"
+	"os/exec"
+	"runtime"
+	"testing"
+)
+
+// A process that may use but one of several CPUs knows of the others.
+func TestSeveral(t *testing.T) {
+	if os.Getenv("ON_ONE_CPU") != "" {
+		if n := runtime.NumCPU(); n != 1 || !Several() {
+			t.Errorf("on one of several CPUs: NumCPU %d, Several %v", n, Several())
+		}
+		return
+	}
+	if runtime.NumCPU() < 2 {
+		t.Skip("this process may use but one CPU")
+	}
+	if !Several() {
+		t.Error("several CPUs are not told")
+	}
+	taskset, err := exec.LookPath("taskset")
+	if err != nil {
+		t.Skip("needs taskset: ", err)
+	}
+	cmd := exec.CommandContext(t.Context(), taskset, "1", os.Args[0], "-test.run=^TestSeveral$")
+	cmd.Env = append(os.Environ(), "ON_ONE_CPU=1")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Errorf("%v: %s", err, out)
+	}
+}
