@@ -193,7 +193,7 @@ func TestBroadcastAndMulticast(t *testing.T) {
 	cli.ip(t, "route add default dev eth0") // for 224.0.0.1 and 255.255.255.255
 	allNodes := fmt.Sprintf("ff02::1%%%d", cli.index(t, "eth0"))
 	for listen, groups := range map[string][]string{
-		"::":      {"10.1.0.255", "255.255.255.255", allNodes}, // the kernel hands IPv4's groups to sockets of IPv4 alone
+		"::":      {"10.1.0.255", "255.255.255.255", "224.0.0.1", allNodes},
 		"0.0.0.0": {"10.1.0.255", "255.255.255.255", "224.0.0.1"},
 	} {
 		t.Run(listen, func(t *testing.T) {

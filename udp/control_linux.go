@@ -48,10 +48,8 @@ func parseControl(b []byte) (c control) {
 			c.to = pktinfo{addr: netip.AddrFrom4(p.Spec_dst), link: uint32(p.Ifindex), multicast: p.Addr != p.Spec_dst}
 		case h.Level == unix.SOL_IPV6 && h.Type == unix.IPV6_PKTINFO && len(data) >= unix.SizeofInet6Pktinfo:
 			p := (*unix.Inet6Pktinfo)(unsafe.Pointer(unsafe.SliceData(data)))
-			// Of an IPv4 datagram it is the destination as sent, which cannot be told from a broadcast.
-			if a := netip.AddrFrom16(p.Addr); !a.Is4In6() {
-				c.to = pktinfo{addr: a, link: p.Ifindex, multicast: a.IsMulticast()}
-			}
+			a := netip.AddrFrom16(p.Addr).Unmap()
+			c.to = pktinfo{addr: a, link: p.Ifindex, multicast: a.IsMulticast()}
 		}
 		b = b[min(unix.CmsgSpace(n-unix.CmsgLen(0)), len(b)):]
 	}
@@ -88,8 +86,8 @@ func (s *sockaddr) source(zone func(uint32) string) netip.AddrPort {
 	if binary.NativeEndian.Uint16(s[:]) == unix.AF_INET {
 		return netip.AddrPortFrom(netip.AddrFrom4([4]byte(s[4:8])), port)
 	}
-	addr := netip.AddrFrom16([16]byte(s[8:24])).Unmap()
-	if addr.IsLinkLocalUnicast() && addr.Is6() {
+	addr := netip.AddrFrom16([16]byte(s[8:24]))
+	if addr.IsLinkLocalUnicast() {
 		addr = addr.WithZone(zone(binary.NativeEndian.Uint32(s[24:])))
 	}
 	return netip.AddrPortFrom(addr, port)

@@ -43,7 +43,7 @@ func receive(t *testing.T, s *shard) {
 func TestHoldingAllocatesNothing(t *testing.T) {
 	tap := exchange.NewTap()
 	for name, addr := range map[string]netip.AddrPort{
-		"IPv4": loopback, "IPv6": netip.MustParseAddrPort("[::1]:0"), "wildcard": {},
+		"IPv4": loopback, "IPv6": netip.MustParseAddrPort("[::1]:0"), "all of IPv4": netip.MustParseAddrPort("0.0.0.0:0"), "all": {},
 	} {
 		s, conn := still(t, addr, tap.Ring())
 		s.handler = delayed
@@ -82,9 +82,9 @@ func TestHoldingAllocatesNothing(t *testing.T) {
 
 // The reply to a datagram sent to one of many addresses leaves from it, later too, and when others were asked meanwhile.
 func TestHeldReplyAddress(t *testing.T) {
-	s, _ := still(t, netip.AddrPort{}, nil)
+	s, _ := still(t, netip.MustParseAddrPort("0.0.0.0:0"), nil)
 	s.handler = delayed
-	hosts := []string{"127.0.0.1", "127.0.0.2", "::1", "127.1.2.3"}
+	hosts := []string{"127.0.0.1", "127.0.0.2", "127.1.2.3"}
 	var conns []*net.UDPConn
 	for _, host := range hosts {
 		// A connected socket hears nobody but whom it asked.

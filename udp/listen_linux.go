@@ -27,9 +27,36 @@ type Listener struct {
 }
 
 // Listen binds a socket for each of shards (at least one) to addr. No address, or ::, means all addresses of IPv6 and
-// IPv4, or of IPv4 alone where the host has no IPv6; port 0 means one that is free. The error wraps the system's, such
-// as EADDRINUSE: a port is never shared with another Listener, nor with another program.
+// IPv4, as far as the host has them, each with sockets of its own: the kernel is slower where one socket speaks both. Port 0 means
+// one that is free. The error wraps the system's, such as EADDRINUSE: a port is never shared with another Listener, nor with another
+// program.
 func Listen(addr netip.AddrPort, shards int) (*Listener, error) {
+	if !wildcard(addr.Addr()) {
+		return listen(shards, addr)
+	}
+	const tries = 20
+	for try := 1; ; try++ {
+		l, err := listenAll(shards, addr.Port())
+		if addr.Port() != 0 || try == tries || !errors.Is(err, unix.EADDRINUSE) {
+			return l, err // else what is free for IPv6 was not for IPv4
+		}
+	}
+}
+
+// listenAll binds all addresses of IPv6 and IPv4, as far as the host has them.
+func listenAll(shards int, port uint16) (*Listener, error) {
+	all6, all4 := netip.AddrPortFrom(netip.IPv6Unspecified(), port), netip.AddrPortFrom(netip.IPv4Unspecified(), port)
+	l, err := listen(shards, all6, all4)
+	if errors.Is(err, unix.EAFNOSUPPORT) {
+		if l, err = listen(shards, all4); errors.Is(err, unix.EAFNOSUPPORT) {
+			l, err = listen(shards, all6)
+		}
+	}
+	return l, err
+}
+
+// listen binds the addresses, all to the port that the first one gets.
+func listen(shards int, addrs ...netip.AddrPort) (*Listener, error) {
 	l := &Listener{stopFD: -1}
 	ok := false
 	defer func() {
@@ -37,20 +64,13 @@ func Listen(addr netip.AddrPort, shards int) (*Listener, error) {
 			l.Close()
 		}
 	}()
-	for i := range max(shards, 1) {
-		if i == 1 {
-			// The first socket was bound without SO_REUSEPORT, which would have let it join another server's port.
-			// From now on its fellows, and they alone (the same user's), may join.
-			if err := unix.SetsockoptInt(l.fds[0], unix.SOL_SOCKET, unix.SO_REUSEPORT, 1); err != nil {
-				return nil, fmt.Errorf("udp: share %v: %w", l.addr, err)
-			}
+	for _, addr := range addrs {
+		if l.addr.Port() != 0 {
+			addr = netip.AddrPortFrom(addr.Addr(), l.addr.Port())
 		}
-		fd, bound, err := bind(addr, i > 0)
-		if err != nil {
-			return nil, fmt.Errorf("udp: listen on %v: %w", addr, err)
+		if err := l.open(addr, shards); err != nil {
+			return nil, err
 		}
-		l.fds = append(l.fds, fd)
-		l.addr, addr = bound, bound
 	}
 	var err error
 	if l.stopFD, err = unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK); err != nil {
@@ -58,6 +78,29 @@ func Listen(addr netip.AddrPort, shards int) (*Listener, error) {
 	}
 	ok = true
 	return l, nil
+}
+
+// open binds a socket for each shard to addr. The Listener's address is that of the first.
+func (l *Listener) open(addr netip.AddrPort, shards int) error {
+	for i := range max(shards, 1) {
+		if i == 1 {
+			// The first socket was bound without SO_REUSEPORT, which would have let it join another server's port.
+			// From now on its fellows, and they alone (the same user's), may join.
+			if err := unix.SetsockoptInt(l.fds[len(l.fds)-1], unix.SOL_SOCKET, unix.SO_REUSEPORT, 1); err != nil {
+				return fmt.Errorf("udp: share %v: %w", addr, err)
+			}
+		}
+		fd, bound, err := bind(addr, i > 0)
+		if err != nil {
+			return fmt.Errorf("udp: listen on %v: %w", addr, err)
+		}
+		if len(l.fds) == 0 {
+			l.addr = bound
+		}
+		l.fds = append(l.fds, fd)
+		addr = bound
+	}
+	return nil
 }
 
 // Addr returns the address and the port that were bound.
@@ -102,9 +145,6 @@ func bind(addr netip.AddrPort, share bool) (fd int, bound netip.AddrPort, err er
 		family = unix.AF_INET
 	}
 	fd, err = unix.Socket(family, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
-	if wildcard(ip) && errors.Is(err, unix.EAFNOSUPPORT) {
-		return bind(netip.AddrPortFrom(netip.IPv4Unspecified(), addr.Port()), share)
-	}
 	if err != nil {
 		return -1, bound, err
 	}
@@ -125,12 +165,9 @@ func bind(addr netip.AddrPort, share bool) (fd int, bound netip.AddrPort, err er
 	if family == unix.AF_INET {
 		sa = &unix.SockaddrInet4{Port: int(addr.Port()), Addr: ip.As4()}
 	} else {
-		sa6 := &unix.SockaddrInet6{Port: int(addr.Port())}
-		if !wildcard(ip) {
-			sa6.Addr = ip.As16()
-			if sa6.ZoneId, err = zoneID(ip.Zone()); err != nil {
-				return -1, bound, err
-			}
+		sa6 := &unix.SockaddrInet6{Port: int(addr.Port()), Addr: ip.As16()}
+		if sa6.ZoneId, err = zoneID(ip.Zone()); err != nil {
+			return -1, bound, err
 		}
 		sa = sa6
 	}
@@ -153,19 +190,19 @@ func setOptions(fd, family int) error {
 	set := func(level, option, value int) error { return unix.SetsockoptInt(fd, level, option, value) }
 	if family == unix.AF_INET6 {
 		if err := errors.Join(
-			set(unix.SOL_IPV6, unix.IPV6_V6ONLY, 0),
+			set(unix.SOL_IPV6, unix.IPV6_V6ONLY, 1),
 			set(unix.SOL_IPV6, unix.IPV6_RECVPKTINFO, 1),
 		); err != nil {
 			return err
 		}
+	} else {
+		if err := set(unix.SOL_IP, unix.IP_PKTINFO, 1); err != nil {
+			return err
+		}
+		// A packet that must not be cut up needs no number (RFC 6864, section 4.1), which costs the kernel a twelfth of a send. The
+		// first reply that is too long for its link ends that: see fragment.
+		set(unix.SOL_IP, unix.IP_MTU_DISCOVER, unix.IP_PMTUDISC_DO)
 	}
-	// On a socket of IPv6 this tells the destination of IPv4 datagrams, broadcasts and all.
-	if err := set(unix.SOL_IP, unix.IP_PKTINFO, 1); err != nil {
-		return err
-	}
-	// A packet that must not be cut up needs no number (RFC 6864, section 4.1), which costs the kernel a twelfth of a send. The first
-	// reply that is too long for its link ends that: see fragment.
-	set(unix.SOL_IP, unix.IP_MTU_DISCOVER, unix.IP_PMTUDISC_DO)
 	// Kernels before 5.1 have the stamp with the 32-bit seconds alone; without any, time is read after the receive.
 	if set(unix.SOL_SOCKET, unix.SO_TIMESTAMPNS_NEW, 1) != nil {
 		set(unix.SOL_SOCKET, unix.SO_TIMESTAMPNS, 1)
