@@ -56,6 +56,11 @@ func TestPeers(t *testing.T) {
 		}
 	}
 	m := &measuring{t: t, run: run, dir: dir}
+	if perf, err := findPerf(t.Context(), c.server, dir); err == nil {
+		m.perf = perf
+	} else {
+		run.Remarks = append(run.Remarks, fmt.Sprintf("Where the time goes was not measured: %v.", err))
+	}
 	routes := []*route{vethRoute(t, c), loopbackRoute(t, c)}
 	var groups []group
 	for _, r := range routes {
@@ -189,9 +194,10 @@ func cpuMask(core int) string {
 
 // measuring is a run under way.
 type measuring struct {
-	t   *testing.T
-	run *peers.Run
-	dir string
+	t    *testing.T
+	run  *peers.Run
+	dir  string
+	perf string // perf(1); empty where it can't be used
 }
 
 // fail tells that something could not be measured; the run goes on.
@@ -236,7 +242,13 @@ func (m *measuring) sample(round int, r *route, p *peer, service string) {
 			v.PerCPU, v.Busy = float64(full.Answered)/worked, min(worked/full.Seconds, 1)
 		}
 		single, err := r.bench(ctx, p, service, 1, load.Single)
+		if err != nil {
+			return err
+		}
 		v.Median, v.P99 = single.Latency.median(), single.Latency.p99()
+		if service == peers.NTP && m.perf != "" {
+			v.Parts, err = r.profile(ctx, m.perf, p, service, load, m.dir)
+		}
 		return err
 	}()
 	if err != nil {
@@ -310,14 +322,20 @@ func (r roundTrips) p99() time.Duration    { return time.Duration(r.P99 * 1e3) }
 
 // bench asks a peer as fast as it answers, with window requests outstanding, from the generator's core.
 func (r *route) bench(ctx context.Context, p *peer, service string, window int, duration time.Duration) (b benched, err error) {
+	return r.benchUnder(ctx, nil, p, service, window, duration)
+}
+
+// benchUnder is bench, run by another program with its arguments.
+func (r *route) benchUnder(ctx context.Context, by []string, p *peer, service string, window int, duration time.Duration) (b benched, err error) {
 	ctx, cancel := context.WithTimeout(ctx, duration+patience)
 	defer cancel()
-	args := []string{"-c", strconv.Itoa(r.cores.generator), program, "bench", "--json", "--service", service, "--max", "--window", strconv.Itoa(window),
-		"--duration", duration.String(), "--timeout", "250ms", "--sources", r.sources}
+	args := append(by, "taskset", "-c", strconv.Itoa(r.cores.generator), program, "bench", "--json", "--service", service, "--max", "--window", strconv.Itoa(window),
+		"--duration", duration.String(), "--timeout", "250ms", "--sources", r.sources)
 	if service == peers.Echo {
 		args = append(args, "--size", strconv.Itoa(peers.EchoSize))
 	}
-	out, err := r.client.run(ctx, "", "taskset", append(args, netip.AddrPortFrom(r.addr, p.ports[service]).String())...)
+	args = append(args, netip.AddrPortFrom(r.addr, p.ports[service]).String())
+	out, err := r.client.run(ctx, "", args[0], args[1:]...)
 	out = strings.TrimSpace(out)
 	if err != nil {
 		return b, fmt.Errorf("bench: %w: %s", err, out)

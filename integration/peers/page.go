@@ -46,6 +46,7 @@ func (r *Run) Page(plot, old string) string {
 		p("%s\n", line)
 	}
 
+	r.profiles(&b)
 	p("## At rest\n")
 	p("`yesterday serve` with all its services, when nobody asks: median (least–greatest).\n")
 	p("%s", table([][]string{

@@ -99,6 +99,8 @@ type Sample struct {
 	Limit  string  // why Rate is the generator's rather than the server's; empty: it is not
 
 	Median, P99 time.Duration // round trips with one request outstanding
+
+	Parts Parts // where the core's time went, at saturation once more
 }
 
 // A Rest is what this project's server, with all its services, took in one round while nobody asked.

@@ -143,6 +143,10 @@ func sample() *Run {
 						Rate: (200_000 - 10_000*float64(i) + 5_000*float64(j)) / slow, PerCPU: 210_000 / slow, Busy: 0.95,
 						Median: time.Duration(8_000 * slow), P99: time.Duration(20_000 * slow),
 					})
+					if service == NTP {
+						own := 0.05 * float64(k+1)
+						r.Samples[len(r.Samples)-1].Parts = Parts{Sending: 0.5 - own, Delivering: 0.3, Receiving: 0.15, Rest: 0.05, Own: own}
+					}
 					if s := &r.Samples[len(r.Samples)-1]; server.Name == Ceiling && path == Loopback {
 						s.Limit = "held"
 					} else if server.Name == PlainGo && path == Veth && service == Echo {
@@ -154,6 +158,36 @@ func sample() *Run {
 		r.Rests = append(r.Rests, Rest{Round: round, CPU: 0.001 * float64(round), Before: 20 << 20, After: uint64(24+round) << 20})
 	}
 	return r
+}
+
+// Of a stack the innermost frame tells whether it is in the kernel, and the others in which call, also where the kernel does
+// something else meanwhile.
+func TestReadParts(t *testing.T) {
+	const (
+		send    = "\tffffffff81e2fe94 __sys_sendmmsg\n\tffffffff821ed511 do_syscall_64\n\t 2d5b25 outbound.send\n\n"
+		deliver = "\tffffffff82044cc2 udp_rcv\n\tffffffff81360100 net_rx_action\n" + send
+		receive = "\tffffffff81e30783 __arm64_sys_recvfrom\n\t 2d58d0 net_rx_action\n\n"
+		wait    = "\tffffffff81e30783 do_sys_poll\n\t 2d58d0 wait__sys_send\n\n"
+		own     = "\t    7ffe12345678 __vdso_clock_gettime\n\t 2d58d0 serve\n\n"
+	)
+	got, err := ReadParts(strings.NewReader("\n\n" + send + deliver + receive + deliver + wait + own + own + own + own + strings.TrimRight(send, "\n")))
+	if want := (Parts{Sending: 0.2, Delivering: 0.2, Receiving: 0.1, Rest: 0.1, Own: 0.4}); got != want || err != nil {
+		t.Errorf("%+v, %v, want %+v", got, err, want)
+	}
+	if got, err := ReadParts(strings.NewReader("\n")); err == nil {
+		t.Errorf("no samples are %+v", got)
+	}
+}
+
+// Without its own code ours would be faster by it, and no more.
+func TestBound(t *testing.T) {
+	r := &Run{Servers: []Server{{Name: Ours}, {Name: Chronyd}}, Samples: []Sample{
+		{Round: 1, Path: Veth, Service: NTP, Server: Ours, Rate: 1, PerCPU: 250_000, Parts: Parts{Sending: 0.5, Delivering: 0.3, Own: 0.2}},
+		{Round: 1, Path: Veth, Service: NTP, Server: Chronyd, Rate: 1, PerCPU: 200_000, Parts: Parts{Sending: 0.9, Own: 0.1}},
+	}}
+	if got := r.bound(Veth, NTP, Chronyd); math.Abs(got.Median-5/3.2) > 1e-9 || got.N != 1 {
+		t.Errorf("%v, want 5 µs by 3.2", got)
+	}
 }
 
 func golden(t *testing.T, name, got string) {

@@ -1,0 +1,164 @@
+package peers
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+)
+
+// Parts is where the time of a server's core went while it was saturated, as shares of it that add up to 1. The zero Parts were not
+// measured.
+type Parts struct {
+	Sending    float64 // the kernel's: the calls that send
+	Delivering float64 // the kernel's: from a link to a socket, on loopback the asker's and on a veth pair both sides'
+	Receiving  float64 // the kernel's: the calls that receive
+	Rest       float64 // the kernel's: waiting, waking up, switching, interrupts
+	Own        float64 // outside the kernel
+}
+
+// ReadParts sorts the samples that perf-script(1) prints with `-F ip,sym`: stacks, the innermost frame first, with an empty line
+// between.
+func ReadParts(r io.Reader) (Parts, error) {
+	var p Parts
+	var samples float64
+	var stack []string
+	sort := func() {
+		if len(stack) > 0 {
+			*p.of(stack)++
+			samples++
+		}
+		stack = stack[:0]
+	}
+	lines := bufio.NewScanner(r)
+	for lines.Scan() {
+		if line := strings.TrimSpace(lines.Text()); line != "" {
+			stack = append(stack, line)
+			continue
+		}
+		sort()
+	}
+	sort()
+	if err := lines.Err(); err != nil {
+		return Parts{}, fmt.Errorf("perf script: %w", err)
+	}
+	if samples == 0 {
+		return Parts{}, errors.New("perf script: no samples")
+	}
+	for _, part := range []*float64{&p.Sending, &p.Delivering, &p.Receiving, &p.Rest, &p.Own} {
+		*part /= samples
+	}
+	return p, nil
+}
+
+// of is the part that a stack belongs to.
+func (p *Parts) of(stack []string) *float64 {
+	runs := func(function string) bool {
+		for _, frame := range stack {
+			if kernel(frame) && strings.Contains(frame, function) {
+				return true
+			}
+		}
+		return false
+	}
+	switch {
+	case runs(" net_rx_action"): // also within a call that sends
+		return &p.Delivering
+	case runs("_sys_send"):
+		return &p.Sending
+	case runs("_sys_recv"):
+		return &p.Receiving
+	case kernel(stack[0]):
+		return &p.Rest
+	}
+	return &p.Own
+}
+
+// kernel tells whether a frame's address is in the kernel's half, which begins with the highest bit: 16 digits from 8 on.
+func kernel(frame string) bool {
+	address, _, _ := strings.Cut(frame, " ")
+	return len(address) == 16 && address[0] >= '8'
+}
+
+// each gives the nanoseconds that a part of each reply takes.
+func each(part func(Parts) float64) func(Sample) float64 {
+	return func(s Sample) float64 {
+		if s.PerCPU == 0 {
+			return 0
+		}
+		return part(s.Parts) * 1e9 / s.PerCPU
+	}
+}
+
+// parts are the columns of a profile.
+var parts = []Measure{
+	{"a reply takes", each(func(p Parts) float64 { return p.Sending + p.Delivering + p.Receiving + p.Rest + p.Own }), true, micros},
+	{"sending", each(func(p Parts) float64 { return p.Sending }), true, micros},
+	{"delivering", each(func(p Parts) float64 { return p.Delivering }), true, micros},
+	{"receiving", each(func(p Parts) float64 { return p.Receiving }), true, micros},
+	{"rest", each(func(p Parts) float64 { return p.Rest }), true, micros},
+	{"own code", each(func(p Parts) float64 { return p.Own }), true, micros},
+}
+
+// bound is how many times better than a server ours would do if its own code took no time.
+func (r *Run) bound(path, service, server string) Spread {
+	without := Measure{Of: func(s Sample) float64 {
+		if s.Server == Ours {
+			return each(func(p Parts) float64 { return p.Sending + p.Delivering + p.Receiving + p.Rest })(s)
+		}
+		return parts[0].Of(s)
+	}, Lower: true}
+	return r.ratio(path, service, server, without)
+}
+
+// profiles writes where the time goes, if that was measured.
+func (r *Run) profiles(b *strings.Builder) {
+	var tables strings.Builder
+	for _, path := range paths {
+		for _, service := range services {
+			if t := r.profile(path, service); t != "" {
+				fmt.Fprintf(&tables, "%s over %s:\n\n%s\n", titles[service], titles[path], t)
+			}
+		}
+	}
+	if tables.Len() == 0 {
+		return
+	}
+	fmt.Fprintf(b, `## Where the time goes
+
+What the server's core does for one reply at saturation, by the samples that perf(1) took of it: medians of all rounds. *Sending* and
+*receiving* are the kernel's part of those calls. *Delivering* is its way from a link to a socket: the reply's, which the kernel goes on
+the sender's core, so that it is the asker's work that the server pays for, and over the veth pair the request's too. *Rest* is the
+kernel's waiting, waking up and interrupts. *Ours could be better by* compares the server with ours without its own code: by more than
+that no tuning of it can be better.
+
+%s`, tables.String())
+}
+
+// profile is the table of where the time of the servers of one service over one path goes; empty where nothing was measured.
+func (r *Run) profile(path, service string) string {
+	head := []string{"server"}
+	for _, m := range parts {
+		head = append(head, m.Name)
+	}
+	rows := [][]string{append(head, "ours could be better by")}
+	for _, name := range r.measured(path, service) {
+		if r.of(path, service, name, parts[0]).N == 0 {
+			continue
+		}
+		row := []string{name}
+		for _, m := range parts {
+			row = append(row, r.of(path, service, name, m).median(m.Format))
+		}
+		bound := "–"
+		if name != Ours {
+			bound = r.bound(path, service, name).times()
+		}
+		rows = append(rows, append(row, bound))
+	}
+	if len(rows) == 1 {
+		return ""
+	}
+	return table(rows)
+}
