@@ -61,7 +61,7 @@ type Server struct {
 	Limit         int
 	LimitLoopback bool
 
-	// Shards is how many sockets and threads a UDP port has. 0: 1.
+	// Shards is how many sockets and threads a UDP port has, of IPv6 and IPv4 each where it has all addresses. 0: 1.
 	Shards int
 
 	// Zone is what Daytime's line is written in. Nil: the host's.
@@ -228,6 +228,21 @@ func (s *Server) Endpoints() []Endpoint {
 		out = append(out, e.Endpoint)
 	}
 	return out
+}
+
+// Threads returns how many threads the UDP ports have. It is 0 before Listen. On Linux each keeps its processor for a batch of
+// datagrams: with fewer processors (GOMAXPROCS) than threads that are busy at once, one waits for another as long as a goroutine may
+// run, which is 10 ms. The system shares its CPUs out in a finer way, so GOMAXPROCS is best above Threads, also on few CPUs.
+func (s *Server) Threads() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n := 0
+	for _, e := range s.endpoints {
+		if e.udpListener != nil {
+			n += e.udpListener.Shards()
+		}
+	}
+	return n
 }
 
 // Counts returns what became of the requests so far, of each endpoint in the order of Endpoints.

@@ -356,3 +356,14 @@ func TestContextEndsServe(t *testing.T) {
 		t.Errorf("Serve: %v", err)
 	}
 }
+
+func TestThreads(t *testing.T) {
+	s := &Server{Services: []Service{{service.Echo, local}, {service.NTP, local}}, Shards: 3}
+	if n := s.Threads(); n != 0 {
+		t.Errorf("%d threads before Listen", n)
+	}
+	start(t, s)
+	if n := s.Threads(); n != 6 {
+		t.Errorf("%d threads of two UDP ports with 3 shards each, and one of TCP; want 6", n)
+	}
+}

@@ -123,7 +123,8 @@ func (l *Listener) Close() error {
 	return nil
 }
 
-func (l *Listener) shards() int { return len(l.fds) }
+// Shards is how many sockets there are, each with a loop of its own: of all addresses, those of IPv6 and of IPv4.
+func (l *Listener) Shards() int { return len(l.fds) }
 
 // stop makes the eventfd readable for good.
 func (l *Listener) stop() {

@@ -81,7 +81,7 @@ func (s *Server) Serve(ctx context.Context, l *Listener) error {
 	}
 	s.listener = l
 	s.done = make(chan struct{})
-	for i := range l.shards() {
+	for i := range l.Shards() {
 		s.shards = append(s.shards, newShard(l, i, s.Service, s.NewHandler(i), s.Tap.Ring()))
 	}
 	s.mu.Unlock()

@@ -64,7 +64,8 @@ func (l *Listener) Addr() netip.AddrPort { return l.addr }
 // Close closes a Listener that no Server serves (a Server closes its own).
 func (l *Listener) Close() error { return l.conn.Close() }
 
-func (l *Listener) shards() int { return l.readers }
+// Shards is how many loops read the socket.
+func (l *Listener) Shards() int { return l.readers }
 
 func (l *Listener) stop() {
 	until := time.Now().Add(lastLook)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"runtime"
 	"syscall"
 	"time"
 
@@ -72,6 +73,7 @@ func (c *serveCmd) Run(e *env) error {
 	if err := srv.Listen(); err != nil {
 		return bindError(err)
 	}
+	takeProcessors(srv.Threads())
 	lines.listening(srv, plan, c.Config)
 	services, running := plan.Lab.Services, plan.Settings
 	running.Clocks, running.Rules = nil, nil // there may be very many, and the Lab has them
@@ -107,6 +109,14 @@ func (c *serveCmd) Run(e *env) error {
 		}
 		lines.stopped(srv)
 		return err
+	}
+}
+
+// takeProcessors sees to it that threads that are busy at once wait for the system's CPUs alone, as Server.Threads tells, unless
+// whoever started the program has decided otherwise.
+func takeProcessors(threads int) {
+	if os.Getenv("GOMAXPROCS") == "" && runtime.GOMAXPROCS(0) <= threads {
+		runtime.GOMAXPROCS(threads + 1)
 	}
 }
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"reflect"
+	"runtime"
 	"testing"
 
 	"github.com/alecthomas/kong"
@@ -53,5 +54,22 @@ func TestServeFlags(t *testing.T) {
 	}
 	if got := flags.Listen.Words(); len(got) != 2 || got[1] != "::1" {
 		t.Errorf("listen %q", got)
+	}
+}
+
+// Each thread has a processor, and the rest of the program one more; a number from outside stays.
+func TestTakeProcessors(t *testing.T) {
+	before := runtime.GOMAXPROCS(2)
+	t.Cleanup(func() { runtime.GOMAXPROCS(before) })
+	for _, c := range []struct {
+		outside string
+		threads int
+		want    int
+	}{{"2", 8, 2}, {"", 1, 2}, {"", 2, 3}, {"", 8, 9}, {"", 4, 9}} {
+		t.Setenv("GOMAXPROCS", c.outside)
+		takeProcessors(c.threads)
+		if got := runtime.GOMAXPROCS(0); got != c.want {
+			t.Errorf("GOMAXPROCS=%q, %d threads: %d processors, want %d", c.outside, c.threads, got, c.want)
+		}
 	}
 }

@@ -42,7 +42,7 @@ type Settings struct {
 	Allow         List    `sep:"none" placeholder:"LIST" help:"Who is answered: private (this host, its networks, private addresses), any, none, or prefixes such as 192.0.2.0/24, separated by commas (default: private). Behind NAT or a container's proxy everybody has the gateway's address." yaml:"allow,flow,omitempty"`
 	Limit         *Text   `placeholder:"N" help:"Replies a second to one address (of IPv6: to one /64) from each port and transport, or off. Loopback has no limit (default: 1000)." yaml:"limit,omitempty"`
 	LimitLoopback *bool   `help:"Loopback addresses have that limit too, as behind a proxy on this host." yaml:"limit-loopback,omitempty"`
-	Shards        *Text   `placeholder:"N" help:"Sockets and threads for each UDP port (default: 1; more pay only with cores to run on)." yaml:"shards,omitempty"`
+	Shards        *Text   `placeholder:"N" help:"Sockets and threads for each UDP port, of IPv6 and IPv4 each (default: 1; more pay only with cores to run on)." yaml:"shards,omitempty"`
 	Stratum       *Text   `placeholder:"N" help:"NTP: how far from the source of the time, 1 to 15, or 16: not synchronised (default: 1)." yaml:"stratum,omitempty"`
 	RefID         *Text   `name:"refid" placeholder:"ID" help:"NTP: the source's name, up to 4 characters; those that begin with X are for experiments (default: XDAY, or INIT at stratum 16)." yaml:"refid,omitempty"`
 	Remember      *Text   `placeholder:"N" help:"Clients whose first requests are remembered, for rules that start a clock then (default: 65536)." yaml:"remember,omitempty"`
