@@ -7,6 +7,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/yesterday-time/yesterday/internal/mmsg"
 )
 
 const (
@@ -16,33 +18,21 @@ const (
 	// bufferStride sets buffers apart by a little more than 64 KiB: at exactly that the starts of all of them, where
 	// every small datagram lies, would compete for the same cache lines.
 	bufferStride = maxDatagram + 1 + 128
-
-	// controlRoom holds the receive stamp, both kinds of packet info and the overflow count.
-	controlRoom = 160
 )
-
-// A message is the kernel's struct mmsghdr.
-type message struct {
-	header unix.Msghdr
-	length uint32 // bytes received or sent
-}
-
-// A sockaddr is the kernel's struct sockaddr_in6, or sockaddr_in in its first 16 bytes.
-type sockaddr [unix.SizeofSockaddrInet6]byte
 
 // A destination is where a held reply goes, and which address it leaves from.
 type destination struct {
-	name    sockaddr
+	name    mmsg.Sockaddr
 	namelen uint32
-	from    pktinfo
+	from    mmsg.PacketInfo
 }
 
 // inbound is a batch of datagrams to receive. Everything a message points to lives as long as the batch and is
 // reached from it: the kernel writes there, and a reply is sent to the name it came with.
 type inbound struct {
-	messages [batchSize]message
-	names    [batchSize]sockaddr
-	controls [batchSize][controlRoom]byte
+	messages [batchSize]mmsg.Message
+	names    [batchSize]mmsg.Sockaddr
+	controls [batchSize][mmsg.ControlRoom]byte
 	vectors  [batchSize]unix.Iovec
 	data     []byte
 }
@@ -52,7 +42,7 @@ func newInbound() *inbound {
 	for i := range in.messages {
 		in.vectors[i].Base = &in.data[i*bufferStride]
 		in.vectors[i].SetLen(maxDatagram)
-		h := &in.messages[i].header
+		h := &in.messages[i].Header
 		h.Name = &in.names[i][0]
 		h.Iov = &in.vectors[i]
 		h.SetIovlen(1)
@@ -65,35 +55,29 @@ func newInbound() *inbound {
 // reset readies the first n messages to be received into again.
 func (in *inbound) reset(n int) {
 	for i := range n {
-		h := &in.messages[i].header
+		h := &in.messages[i].Header
 		h.Namelen = uint32(len(in.names[i]))
-		h.SetControllen(controlRoom)
+		h.SetControllen(mmsg.ControlRoom)
 		h.Flags = 0
 	}
 }
 
-// receive takes what has arrived, at most a batch, without waiting. It is no call of which the scheduler is told: it would
-// take the processor away during a batch, and give it back late.
+// receive takes what has arrived, at most a batch, without waiting.
 func (in *inbound) receive(fd int) (n int, err syscall.Errno) {
-	r, _, err := syscall.RawSyscall6(unix.SYS_RECVMMSG, uintptr(fd), uintptr(unsafe.Pointer(&in.messages[0])), batchSize,
-		unix.MSG_DONTWAIT, 0, 0)
-	if err != 0 {
-		return 0, err
-	}
-	return int(r), 0
+	return mmsg.Receive(fd, in.messages[:], 0)
 }
 
 // datagram returns the bytes of message i.
 func (in *inbound) datagram(i int) []byte {
-	n := in.messages[i].length
+	n := in.messages[i].Length
 	start := i * bufferStride
 	return in.data[start : start+int(n) : start+int(n)]
 }
 
 // outbound is a batch of replies to send.
 type outbound struct {
-	messages [batchSize]message
-	controls [batchSize][controlRoom]byte
+	messages [batchSize]mmsg.Message
+	controls [batchSize][mmsg.ControlRoom]byte
 	vectors  [batchSize]unix.Iovec
 	buffers  [batchSize][]byte
 	n        int
@@ -103,7 +87,7 @@ func newOutbound() *outbound {
 	out := new(outbound)
 	for i := range out.messages {
 		out.buffers[i] = make([]byte, 0, replyRoom)
-		h := &out.messages[i].header
+		h := &out.messages[i].Header
 		h.Iov = &out.vectors[i]
 		h.SetIovlen(1)
 	}
@@ -118,29 +102,23 @@ func (out *outbound) keep(data []byte) { out.buffers[out.n] = data }
 
 // add queues data as a reply to name, a socket address of namelen bytes. It leaves from the address in from. data and
 // name must stay as they are until it is sent.
-func (out *outbound) add(data []byte, name *byte, namelen uint32, from pktinfo) {
+func (out *outbound) add(data []byte, name *byte, namelen uint32, from mmsg.PacketInfo) {
 	k := out.n
 	out.n++
 	out.vectors[k].Base = unsafe.SliceData(data)
 	out.vectors[k].SetLen(len(data))
-	h := &out.messages[k].header
+	h := &out.messages[k].Header
 	h.Name = name
 	h.Namelen = namelen
 	h.Control = nil
-	n := from.put(&out.controls[k])
+	n := from.Put(&out.controls[k])
 	if n > 0 {
 		h.Control = &out.controls[k][0]
 	}
 	h.SetControllen(n)
 }
 
-// send sends queued replies from the first-th on and returns how many went, without waiting, as receive does. An error means that
-// the next did not go.
+// send sends queued replies from the first-th on and returns how many went, without waiting. An error means that the next did not go.
 func (out *outbound) send(fd, first int) (n int, err syscall.Errno) {
-	r, _, err := syscall.RawSyscall6(unix.SYS_SENDMMSG, uintptr(fd), uintptr(unsafe.Pointer(&out.messages[first])),
-		uintptr(out.n-first), unix.MSG_DONTWAIT, 0, 0)
-	if err != 0 {
-		return 0, err
-	}
-	return int(r), 0
+	return mmsg.Send(fd, out.messages[first:out.n])
 }

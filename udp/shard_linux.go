@@ -174,7 +174,7 @@ func (s *shard) turn() (int, error) {
 
 // serve handles datagram i of the batch and queues the reply, or holds it back.
 func (s *shard) serve(i int, now time.Time) {
-	h := &s.in.messages[i].header
+	h := &s.in.messages[i].Header
 	c := parseControl(s.in.controls[i][:h.Controllen])
 	if c.told {
 		s.counters.Local.Overflow += uint64(c.overflow - s.overflow)
@@ -183,9 +183,9 @@ func (s *shard) serve(i int, now time.Time) {
 	r := &s.request
 	r.Data = s.in.datagram(i)
 	r.Truncated = h.Flags&unix.MSG_TRUNC != 0
-	r.Multicast = c.to.multicast
-	r.From = s.in.names[i].source(s.zone)
-	r.To = netip.AddrPortFrom(c.to.addr, s.port)
+	r.Multicast = c.to.Multicast
+	r.From = sourceOf(&s.in.names[i], s.zone)
+	r.To = netip.AddrPortFrom(c.to.Addr, s.port)
 	r.Received = c.received
 	r.Clock = nil
 	if r.Received.IsZero() {

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/yesterday-time/yesterday/exchange"
+	"github.com/yesterday-time/yesterday/internal/mmsg"
 )
 
 // still returns a shard whose loop does not run, so that a test can turn it, and a client of it.
@@ -77,7 +78,7 @@ func TestKernelStamps(t *testing.T) {
 	if _, errno := s.in.receive(s.fd); errno != 0 {
 		t.Fatal(errno)
 	}
-	c := parseControl(s.in.controls[0][:s.in.messages[0].header.Controllen])
+	c := parseControl(s.in.controls[0][:s.in.messages[0].Header.Controllen])
 	// The kernel's clock and Go's are the same; it is not looked at in between.
 	if c.received.Before(before.Round(0)) || c.received.After(after.Round(0)) {
 		t.Errorf("stamped %v, want it between %v and %v", c.received, before, after)
@@ -239,33 +240,15 @@ func TestErrorsThatPass(t *testing.T) {
 
 // FuzzControl reads control messages as no kernel writes them.
 func FuzzControl(f *testing.F) {
-	var b [controlRoom]byte
-	for _, p := range []pktinfo{{addr: netip.MustParseAddr("192.0.2.1")}, {addr: netip.MustParseAddr("fe80::1"), link: 3}} {
-		f.Add(b[:p.put(&b)])
+	var b [mmsg.ControlRoom]byte
+	for _, p := range []mmsg.PacketInfo{{Addr: netip.MustParseAddr("192.0.2.1")}, {Addr: netip.MustParseAddr("fe80::1"), Link: 3}} {
+		f.Add(b[:p.Put(&b)])
 	}
 	f.Add([]byte{255, 255, 255, 255, 255, 255, 255, 255})
 	f.Fuzz(func(t *testing.T, data []byte) {
 		c := parseControl(append(make([]byte, 0, max(len(data), 64)), data...))
-		if c.to.addr.IsValid() && c.to.addr.Is4In6() {
-			t.Errorf("an address in two dresses: %v", c.to.addr)
+		if c.to.Addr.IsValid() && c.to.Addr.Is4In6() {
+			t.Errorf("an address in two dresses: %v", c.to.Addr)
 		}
 	})
-}
-
-func TestPktinfoPutParse(t *testing.T) {
-	var b [controlRoom]byte
-	for _, want := range []pktinfo{
-		{addr: netip.MustParseAddr("192.0.2.1")},
-		{addr: netip.MustParseAddr("2001:db8::1")},
-		{addr: netip.MustParseAddr("fe80::1"), link: 3},
-	} {
-		got := parseControl(b[:want.put(&b)]).to
-		got.multicast = false // ipi_addr is the kernel's to fill in
-		if got != want {
-			t.Errorf("%v comes back as %v", want, got)
-		}
-	}
-	if n := (pktinfo{}).put(&b); n != 0 {
-		t.Errorf("no address takes %d bytes", n)
-	}
 }

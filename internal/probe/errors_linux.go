@@ -24,7 +24,7 @@ func (g *generator) hear(socket int) (said int) {
 			return said
 		}
 		for i := range n {
-			switch c := readNote(g.in.controls[i][:g.in.messages[i].header.Controllen]); c.failed {
+			switch c := readNote(g.in.controls[i][:g.in.messages[i].Header.Controllen]); c.failed {
 			case 0, unix.EMSGSIZE: // how long a datagram may be is the system's business
 			case unix.ECONNREFUSED:
 				g.refused++

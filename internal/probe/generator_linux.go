@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/yesterday-time/yesterday/internal/cpus"
+	"github.com/yesterday-time/yesterday/internal/mmsg"
 )
 
 const (
@@ -34,7 +35,7 @@ type generator struct {
 	server    netip.AddrPort
 	sockets   []port
 	connected bool // the sockets are
-	name      sockaddr
+	name      mmsg.Sockaddr
 	nameLen   uint32
 	origins   []origin           // by source, where there are several
 	sources   map[netip.Addr]int // by address, where replies are matched by it
@@ -73,7 +74,7 @@ func newGenerator(b *Bench, l *load) (made *generator, err error) {
 	if sa, _, _ := sockaddrOf(b.Server); family == unix.AF_INET6 {
 		zone = sa.(*unix.SockaddrInet6).ZoneId
 	}
-	g.name, g.nameLen = rawSockaddr(b.Server, zone)
+	g.name, g.nameLen = mmsg.SockaddrOf(b.Server, zone)
 	if g.stopFD, err = unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK); err != nil {
 		return nil, fmt.Errorf("eventfd: %w", err)
 	}
@@ -263,7 +264,7 @@ func (g *generator) read(socket int, now, wall int64) (int, error) {
 		return 0, nil
 	}
 	for i := range n {
-		h := &g.in.messages[i].header
+		h := &g.in.messages[i].Header
 		c := readNote(g.in.controls[i][:h.Controllen])
 		if c.told {
 			g.overflow += uint64(c.overflow - s.overflow)
@@ -277,7 +278,7 @@ func (g *generator) read(socket int, now, wall int64) (int, error) {
 		}
 		source := 0
 		if !g.connected {
-			if !g.in.names[i].same(&g.name) {
+			if !g.in.names[i].Same(&g.name) {
 				g.stray++
 				continue
 			}
@@ -289,7 +290,7 @@ func (g *generator) read(socket int, now, wall int64) (int, error) {
 				}
 			}
 		}
-		size := min(int(g.in.messages[i].length), len(g.in.buffers[i]))
+		size := min(int(g.in.messages[i].Length), len(g.in.buffers[i]))
 		g.load.reply(socket, source, g.in.buffers[i][:size], h.Flags&unix.MSG_TRUNC == 0, at, max(at, now))
 	}
 	g.in.reset(n)
@@ -306,7 +307,7 @@ func (g *generator) send(now int64) (bool, error) {
 	for i := range n {
 		data := g.load.request(g.out.buffers[i][:0], i)
 		g.out.vectors[i].SetLen(len(data))
-		h := &g.out.messages[i].header
+		h := &g.out.messages[i].Header
 		var source uint64
 		if socket, source = g.load.from(i); !g.connected {
 			h.Name, h.Namelen = &g.name[0], g.nameLen
