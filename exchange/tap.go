@@ -6,7 +6,7 @@ import (
 	"sync/atomic"
 )
 
-// ringSize is how many Records one Ring holds: at 170,000 exchanges a second, a 24th of a second for the watcher to
+// ringSize is how many Records one Ring holds: at 170,000 exchanges a second, a 21st of a second for the watcher to
 // come round.
 const ringSize = 8192
 

@@ -234,7 +234,7 @@ func (m *measuring) sample(round int, r *route, p *peer, service string) {
 		if err != nil {
 			return err
 		}
-		// On shared lanes replies are counted as well as on others; their latency is not looked at.
+		// Shared lanes are no bottleneck: no server here sends replies twice, which alone would hide losses.
 		full.Limits = slices.DeleteFunc(full.Limits, func(limit string) bool { return limit == "shared" })
 		v.Rate, v.Limit = full.Rate, strings.Join(full.Limits, ", ")
 		v.Lost = float64(full.Sent-full.Answered) / float64(full.Sent)

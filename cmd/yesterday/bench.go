@@ -51,8 +51,9 @@ requests and replies spent at least half of their round trips in its hands), ove
 Each reply is matched to its request and checked: an echo by a sequence number in it and by all of its bytes, ntp by its
 origin (its times cannot be checked; a kiss code RATE, DENY or RSTR is a wrong reply). A reply of time says nothing of its
 request, so replies are matched in their order on each lane, a pair of a source port and a source address. That is exact
-while no lane has two requests under way; else a loss shifts the latencies behind it. Where that happened to more than 1 %
-of the replies the report says so (shared, among limits): let there be more lanes (--sockets, --sources) than requests under way.
+while no lane has two requests under way; else a loss shifts the latencies behind it, and a doubled reply stands in for a lost one.
+Where that happened to more than 1 % of the replies the report says so (shared, among limits), and --search calls no such run good:
+let there be more lanes (--sockets, --sources) than requests under way.
 
 A run of --search sends at least 3,000 requests, for which it may take up to 10s if --duration is less. One that is not good is
 repeated once, and counts as what it is then. It tries at most 24 rates: with the default --duration that is about a minute
@@ -64,8 +65,8 @@ Exit code: 0 if replies came and none was wrong, and a --search found a good rat
 written; 2 for bad use.
 
 With --json the keys are: service, server, loop (open or closed), rate (asked; 0: closed), window (of a closed loop, else 0),
-sockets, sources, size, timeout_seconds, sent, answered, late (no reply within the time-out, but one after it), lost (none
-came), pending (cut short), doubled (further good replies), wrong, shared (replies of time matched by a guess, since their lane
+sockets, sources, size, timeout_seconds, sent, answered, late (no reply within the time-out, but one after it), lost (no good
+one came), pending (cut short), doubled (further good replies), wrong, shared (replies of time matched by a guess, since their lane
 had several requests under way), stray (datagrams from elsewhere, or far too old), refused (how often the host said that nothing
 listens), unreachable (how often the network said that it cannot reach the host), unsent (requests that never left),
 unsent_reason (of the last, where the system gave one), lost_ratio (lost and late by sent), seconds (all of the run), sending_seconds, sent_per_second,

@@ -14,9 +14,10 @@ type benchShower struct {
 	e      *env
 	bench  *probe.Bench
 	asJSON bool
-	wrote  bool   // a progress line stands at the terminal
-	stop   func() // ends the measuring
-	failed error  // writing did
+	wrote  bool           // a progress line stands at the terminal
+	last   probe.Progress // of this run, as far as it was shown
+	stop   func()         // ends the measuring
+	failed error          // writing did
 }
 
 // printf is called by one goroutine at a time.
@@ -58,15 +59,11 @@ func (s *benchShower) progress() func(probe.Progress) {
 	if s.asJSON || !s.e.tty {
 		return nil
 	}
-	var last probe.Progress
 	return func(p probe.Progress) {
-		if p.Elapsed < last.Elapsed {
-			last = probe.Progress{} // another run
-		}
-		seconds := (p.Elapsed - last.Elapsed).Seconds()
+		seconds := (p.Elapsed - s.last.Elapsed).Seconds()
 		s.printf("\r%5.1fs   %s sent   %s answered   %s a second \x1b[K", p.Elapsed.Seconds(), thousands(p.Sent), thousands(p.Answered),
-			thousands(uint64(float64(p.Answered-last.Answered)/seconds)))
-		s.wrote, last = true, p
+			thousands(uint64(float64(p.Answered-s.last.Answered)/seconds)))
+		s.wrote, s.last = true, p
 	}
 }
 
@@ -84,6 +81,7 @@ func (s *benchShower) trial(t probe.Trial) {
 		return
 	}
 	s.clear()
+	s.last = probe.Progress{} // the next is of another run
 	verdict := "good"
 	if !t.Good {
 		verdict = "too much"
@@ -151,16 +149,16 @@ func (s *benchShower) end(r probe.BenchReport, search *probe.SearchReport) {
 	if s.bench.Process != 0 {
 		line("server", "%s replies a second of its CPU, of which it took %v", thousands(uint64(r.PerCPU)), r.CPU)
 	}
-	limits := r.Limits
+	limits := slices.DeleteFunc(slices.Clone(r.Limits), func(l probe.Limit) bool { return l == probe.LimitShared }) // has a line of its own
 	if search != nil {
 		limits = search.Limits
 	}
 	if names := limitNames(limits); names != "" {
-		line("NOTE", "the generator was the bottleneck, not the server: %s", names)
+		line("NOTE", "the generator was a bottleneck, so these are not quite the figures of the server: %s", names)
 	}
 	if slices.Contains(r.Limits, probe.LimitShared) {
 		line("NOTE", "replies of %v do not say whose they are: some were lost, late or doubled where a port and address had several "+
-			"requests under way, and latencies are shifted; want more --sockets or --sources than requests under way", s.bench.Service)
+			"requests under way, so that latencies are shifted and a doubled reply stands in for a lost one; want more --sockets or --sources than requests under way", s.bench.Service)
 	}
 	s.printf("%s", b.String())
 }
@@ -169,7 +167,7 @@ func (s *benchShower) end(r probe.BenchReport, search *probe.SearchReport) {
 func limitNames(limits []probe.Limit) string {
 	texts := map[probe.Limit]string{
 		probe.LimitBehind: "it sent behind the due times", probe.LimitHeld: "requests and replies waited for it more than for the server",
-		probe.LimitOverflow: "replies found its socket full",
+		probe.LimitOverflow: "replies found its socket full", probe.LimitShared: "it could not tell whose replies were lost",
 	}
 	var names []string
 	for _, l := range limits {

@@ -50,7 +50,7 @@ Exit code: 0 if any good reply came, 1 if none did, if the server declined by a 
 With --json each line has an event: answered, late, doubled, corrupted, kiss, lost, refused or failed; with seq (from 1), at
 (real time), server, bytes, round_trip_us, stamps (kernel or program), offset_seconds (ntp), code (of a kiss), error. The last
 line's is summary: service, server, sent, received, late, lost, pending, kissed, duplicated, reordered, corrupted, refused,
-unsent, lost_ratio, min_us, median_us, p90_us, p99_us, p999_us, max_us, mean_us, jitter_us (all 0 without a reply),
+unsent, lost_ratio (lost by sent), min_us, median_us, p90_us, p99_us, p999_us, max_us, mean_us, jitter_us (all 0 without a reply),
 kernel_stamped (how many round trips), seconds; of ntp also offset: best_seconds (of the shortest round trip), min_seconds,
 median_seconds, mean_seconds, max_seconds, deviation_seconds.`
 }

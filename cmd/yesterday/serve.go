@@ -115,6 +115,8 @@ func (c *serveCmd) Run(e *env) error {
 // takeProcessors sees to it that threads that are busy at once wait for the system's CPUs alone, as Server.Threads tells, unless
 // whoever started the program has decided otherwise.
 func takeProcessors(threads int) {
+	const most = 16 // the collector's workers are more, the more processors there are
+	threads = min(threads, most)
 	if os.Getenv("GOMAXPROCS") == "" && runtime.GOMAXPROCS(0) <= threads {
 		runtime.GOMAXPROCS(threads + 1)
 	}

@@ -65,7 +65,7 @@ func TestTakeProcessors(t *testing.T) {
 		outside string
 		threads int
 		want    int
-	}{{"2", 8, 2}, {"", 1, 2}, {"", 2, 3}, {"", 8, 9}, {"", 4, 9}} {
+	}{{"2", 8, 2}, {"", 1, 2}, {"", 2, 3}, {"", 8, 9}, {"", 4, 9}, {"", 1000, 17}} {
 		t.Setenv("GOMAXPROCS", c.outside)
 		takeProcessors(c.threads)
 		if got := runtime.GOMAXPROCS(0); got != c.want {

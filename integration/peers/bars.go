@@ -11,6 +11,7 @@ type Bar struct {
 	Want     float64
 	Below    bool // the median is to be less than Want; else Want or more
 	Measured Spread
+	Limited  string // "≤" where the generator was the bottleneck for the other server, "≥" where for ours
 	format   func(float64) string
 }
 
@@ -41,13 +42,19 @@ func (b Bar) measured() string {
 	if b.Measured.N == 0 {
 		return "–"
 	}
-	return fmt.Sprintf("%s (%s–%s)", b.format(b.Measured.Median), b.format(b.Measured.Min), b.format(b.Measured.Max))
+	text := fmt.Sprintf("%s (%s–%s)", b.format(b.Measured.Median), b.format(b.Measured.Min), b.format(b.Measured.Max))
+	if b.Limited != "" {
+		text = b.Limited + " " + text
+	}
+	return text
 }
 
 func (b Bar) verdict() string {
 	switch {
 	case b.Measured.N == 0:
 		return "not measured"
+	case b.Holds() && b.Limited == "≤", !b.Holds() && b.Limited == "≥":
+		return "open: the generator's limit"
 	case b.Holds():
 		return "holds"
 	}
@@ -62,7 +69,17 @@ func (r *Run) Bars() []Bar {
 		if m.Lower {
 			what = fmt.Sprintf("%s / ours, %s, %s with one request outstanding, %s", server, service, m.Name, path)
 		}
-		bars = append(bars, Bar{What: what, Want: want, Measured: r.ratio(path, service, server, m), format: ratioFormat})
+		bar := Bar{What: what, Want: want, Measured: r.ratio(path, service, server, m), format: ratioFormat}
+		if m.Name == Rate.Name {
+			ours, other := r.limited(path, service, Ours), r.limited(path, service, server)
+			switch {
+			case ours && !other:
+				bar.Limited = "≥"
+			case other:
+				bar.Limited = "≤"
+			}
+		}
+		bars = append(bars, bar)
 	}
 	ratio(Veth, NTP, Chronyd, Rate, 1.4)
 	ratio(Loopback, NTP, Chronyd, Rate, 1.2)

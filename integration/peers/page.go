@@ -41,7 +41,7 @@ func (r *Run) Page(plot, old string) string {
 	p("Medians of all rounds. *Ours is better by* is the median of the rounds' ratios (least–greatest): more than 1 means that `yesterday`")
 	p("answers more, or sooner. A CPU-second is a second in which the server's core was busy, with the server itself or with the kernel's")
 	p("work there. p50 and p99 are round trips with one request outstanding. With ≥ the generator was the bottleneck in most rounds: the")
-	p("server could do more.\n")
+	p("server could do more. A bar with ≤ may look too good, since the generator held up the other server.\n")
 	for _, line := range r.losses() {
 		p("%s\n", line)
 	}

@@ -103,6 +103,10 @@ func TestBars(t *testing.T) {
 		{Bar{Want: 0.005, Below: true, Measured: Spread{Median: 0.0049, N: 5}}, "holds"},
 		{Bar{Want: 0.005, Below: true, Measured: Spread{Median: 0.005, N: 5}}, "does not hold"},
 		{Bar{Want: 0.005, Below: true}, "not measured"},
+		{Bar{Want: 1.4, Limited: "≤", Measured: Spread{Median: 1.5, N: 5}}, "open: the generator's limit"},
+		{Bar{Want: 1.4, Limited: "≤", Measured: Spread{Median: 1.3, N: 5}}, "does not hold"},
+		{Bar{Want: 1.4, Limited: "≥", Measured: Spread{Median: 1.3, N: 5}}, "open: the generator's limit"},
+		{Bar{Want: 1.4, Limited: "≥", Measured: Spread{Median: 1.5, N: 5}}, "holds"},
 	} {
 		if got := c.bar.verdict(); got != c.verdict {
 			t.Errorf("%+v %s, want %s", c.bar, got, c.verdict)

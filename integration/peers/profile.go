@@ -101,7 +101,7 @@ var parts = []Measure{
 	{"own code", each(func(p Parts) float64 { return p.Own }), true, micros},
 }
 
-// bound is how many times better than a server ours would do if its own code took no time.
+// bound is how many times better than a server ours would do if its own code took no time, and the kernel's part stayed.
 func (r *Run) bound(path, service, server string) Spread {
 	without := Measure{Of: func(s Sample) float64 {
 		if s.Server == Ours {
@@ -110,6 +110,17 @@ func (r *Run) bound(path, service, server string) Spread {
 		return parts[0].Of(s)
 	}, Lower: true}
 	return r.ratio(path, service, server, without)
+}
+
+// part is a server's figures of one part, which may be 0, one a round that has a profile.
+func (r *Run) part(path, service, server string, m Measure) Spread {
+	var values []float64
+	for _, s := range r.Samples {
+		if s.Path == path && s.Service == service && s.Server == server && s.Parts != (Parts{}) {
+			values = append(values, m.Of(s))
+		}
+	}
+	return SpreadOf(values)
 }
 
 // profiles writes where the time goes, if that was measured.
@@ -128,10 +139,10 @@ func (r *Run) profiles(b *strings.Builder) {
 	fmt.Fprintf(b, `## Where the time goes
 
 What the server's core does for one reply at saturation, by the samples that perf(1) took of it: medians of all rounds. *Sending* and
-*receiving* are the kernel's part of those calls. *Delivering* is its way from a link to a socket: the reply's, which the kernel goes on
-the sender's core, so that it is the asker's work that the server pays for, and over the veth pair the request's too. *Rest* is the
-kernel's waiting, waking up and interrupts. *Ours could be better by* compares the server with ours without its own code: by more than
-that no tuning of it can be better.
+*receiving* are the kernel's part of those calls. *Delivering* is what it does between a link and a socket: over both paths for the reply,
+on the sender's core, so that the server pays for the asker's work, and over the veth pair for the request too. *Rest* is the kernel's
+waiting, waking up and interrupts. *Without own code* is how many times better ours would be if its own code took no time and the kernel
+did for it what it does now: making that code quicker gains no more.
 
 %s`, tables.String())
 }
@@ -142,14 +153,14 @@ func (r *Run) profile(path, service string) string {
 	for _, m := range parts {
 		head = append(head, m.Name)
 	}
-	rows := [][]string{append(head, "ours could be better by")}
+	rows := [][]string{append(head, "without own code")}
 	for _, name := range r.measured(path, service) {
 		if r.of(path, service, name, parts[0]).N == 0 {
 			continue
 		}
 		row := []string{name}
 		for _, m := range parts {
-			row = append(row, r.of(path, service, name, m).median(m.Format))
+			row = append(row, r.part(path, service, name, m).median(m.Format))
 		}
 		bound := "–"
 		if name != Ours {

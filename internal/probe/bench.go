@@ -101,7 +101,7 @@ const (
 	LimitBehind   Limit = iota // requests left late, or not at all
 	LimitHeld                  // of a closed loop: requests and replies waited for it longer than for the server
 	LimitOverflow              // it did not read replies in time
-	LimitShared                // lanes had several requests under way while replies were lost or doubled: latencies are shifted
+	LimitShared                // lanes had several requests under way while replies were lost or doubled: one stands in for another
 )
 
 // String returns "behind", "held", "overflow" or "shared".
@@ -227,7 +227,7 @@ func (b *Bench) limits(r *BenchReport) (limits []Limit) {
 	if r.Overflow > 0 {
 		limits = append(limits, LimitOverflow)
 	}
-	if r.Lost+r.Late+r.Doubled > 0 && float64(r.Shared) > fewShared*float64(r.Answered+r.Late) {
+	if r.Lost+r.Late+r.Doubled+r.Stray > 0 && float64(r.Shared) > fewShared*float64(r.Answered+r.Late) {
 		limits = append(limits, LimitShared)
 	}
 	return limits

@@ -186,6 +186,7 @@ func TestLimits(t *testing.T) {
 		"hardly held":      {closed, BenchReport{Sent: 1000, Held: 0.4, Behind: 500}, nil},
 		"shared":           {open, BenchReport{Sent: 1000, Answered: 999, Lost: 1, Shared: 10}, []Limit{LimitShared}},
 		"shared, late":     {closed, BenchReport{Sent: 1000, Answered: 500, Late: 500, Shared: 11}, []Limit{LimitShared}},
+		"shared, stray":    {open, BenchReport{Sent: 1000, Answered: 1000, Stray: 1, Shared: 11}, []Limit{LimitShared}},
 		"hardly shared":    {open, BenchReport{Sent: 1000, Answered: 999, Lost: 1, Shared: 9}, nil},
 		"shared, all good": {open, BenchReport{Sent: 1000, Answered: 1000, Shared: 1000}, nil},
 		"held, overflowed": {closed, BenchReport{Sent: 1000, Held: 0.9, Overflow: 1}, []Limit{LimitHeld, LimitOverflow}},

@@ -267,6 +267,21 @@ func (l *load) wake(now int64) int64 {
 	return at
 }
 
+// heldShare is, of a closed loop, the share of the round trips in the generator's hands: measured of each, or, where that is more,
+// what is missing of a full window. By Little's law as many requests were under way on average as the rate times how long each was,
+// and those that got no answer were until their time-out.
+func (l *load) heldShare(r *BenchReport) float64 {
+	if l.cycle == 0 {
+		return 0
+	}
+	held := float64(l.held) / float64(l.cycle)
+	if r.Sending > 0 && l.window > 0 {
+		under := float64(r.Answered)*float64(r.Latency.Mean) + float64(r.Lost+r.Late)*float64(l.matcher.timeout)
+		held = max(held, 1-under/(float64(l.window)*float64(r.Sending)))
+	}
+	return held
+}
+
 // report fills in what was counted. now is when the run ended.
 func (l *load) report(r *BenchReport, now int64) {
 	m := l.matcher
@@ -274,9 +289,6 @@ func (l *load) report(r *BenchReport, now int64) {
 	r.Doubled, r.Wrong, r.Stray, r.Unsent = m.counts[doubled], l.wrong, r.Stray+m.counts[stray], l.unsent
 	r.Shared = l.lanes.shared
 	r.Latency, r.Lag, r.Behind = l.latency.spread(), l.lag.spread(), l.behind
-	if l.cycle > 0 {
-		r.Held = float64(l.held) / float64(l.cycle)
-	}
 	r.Took = time.Duration(now)
 	sending := max(l.duration, l.lastSent)
 	if l.stopped {
@@ -288,6 +300,7 @@ func (l *load) report(r *BenchReport, now int64) {
 	if sending > 0 {
 		r.SendRate = float64(m.sent) / r.Sending.Seconds()
 	}
+	r.Held = l.heldShare(r)
 	if replying := max(sending, l.lastReply); replying > 0 {
 		r.ReplyRate = float64(m.counts[answered]) / time.Duration(replying).Seconds()
 	}

@@ -293,8 +293,8 @@ func TestHeld(t *testing.T) {
 		}
 		var r BenchReport
 		l.report(&r, 2000)
-		if math.Abs(r.Held-c.want) > 1e-9 || r.Answered != uint64(c.n) {
-			t.Errorf("%s: %v of %d, want %v", name, r.Held, r.Answered, c.want)
+		if held := float64(l.held) / float64(l.cycle); math.Abs(held-c.want) > 1e-9 || r.Answered != uint64(c.n) {
+			t.Errorf("%s: %v of %d, want %v", name, held, r.Answered, c.want)
 		}
 	}
 	random := rand.New(rand.NewPCG(1, 2))
@@ -302,6 +302,29 @@ func TestHeld(t *testing.T) {
 		c := call{random.Int64N(100), random.Int64N(100)}
 		if after := random.Int64N(200); c.until(after) > after || c.until(after) < 0 {
 			t.Fatalf("%+v holds %d of %d", c, c.until(after), after)
+		}
+	}
+}
+
+// Where fewer requests are under way than the window has room for, it was the generator that did not send them.
+func TestHeldWindow(t *testing.T) {
+	for name, c := range map[string]struct {
+		held, cycle    int64
+		answered, lost uint64
+		mean           time.Duration
+		want           float64
+	}{
+		"full":           {10, 100, 800, 0, 10 * time.Millisecond, 0.1}, // 800 of 10 ms each are 8 seconds, and so is the window in one
+		"half full":      {10, 100, 400, 0, 10 * time.Millisecond, 0.5},
+		"full of losses": {10, 100, 400, 40, 10 * time.Millisecond, 0.1},
+		"in its hands":   {70, 100, 400, 0, 10 * time.Millisecond, 0.7},
+		"nothing came":   {0, 0, 0, 80, 0, 0},
+	} {
+		l := newLoad(benchOf(service.Echo)) // a window of 8, a time-out of 100 ms
+		l.held, l.cycle = c.held, c.cycle
+		r := BenchReport{Answered: c.answered, Lost: c.lost, Sending: time.Second, Latency: Spread{Mean: c.mean}}
+		if got := l.heldShare(&r); math.Abs(got-c.want) > 1e-9 {
+			t.Errorf("%s: %v, want %v", name, got, c.want)
 		}
 	}
 }

@@ -12,7 +12,7 @@
 //     to that port is its reply. Bench has lanes, pairs of a source port and a source address, and matches the replies on a
 //     lane to its requests in their order: exact as long as no lane has more than one request under way. Where a lane has
 //     several and one is lost, the replies behind it count for the requests before theirs, which makes them seem slow,
-//     until the lane has come to rest: [LimitShared] says so.
+//     until the lane has come to rest; a doubled reply then stands in for a lost one. [LimitShared] says so.
 //
 // Each request that was sent ends as one of these: answered in time; late, where its first good reply took longer than the
 // time-out; lost, where none came; or pending, where measuring was cut short before its time-out. A server of NTP may also

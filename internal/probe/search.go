@@ -92,7 +92,7 @@ func (b *Bench) trial(rate int) Bench {
 
 // good tells whether a run held its rate and its replies came.
 func good(r *BenchReport) bool {
-	return r.Sent > 0 && replied(r) && len(shortfalls(r)) == 0 && float64(r.Sent) >= sendsAtLeast*float64(r.Sent+r.Unsent)
+	return r.Sent > 0 && replied(r) && len(r.Limits) == 0 && float64(r.Sent) >= sendsAtLeast*float64(r.Sent+r.Unsent)
 }
 
 // replied tells whether enough replies came. The request of a wrong reply is among the lost ones, unless a good one came too.
@@ -103,15 +103,10 @@ func replied(r *BenchReport) bool {
 // blame is what the generator fell short in, unless replies did not come of what it has sent and read all the same: then the
 // server could not bear so much either.
 func blame(r *BenchReport) []Limit {
-	if limits := shortfalls(r); replied(r) || slices.Contains(limits, LimitOverflow) {
-		return limits
+	if replied(r) || slices.Contains(r.Limits, LimitOverflow) {
+		return r.Limits
 	}
 	return nil
-}
-
-// shortfalls are the limits of a run that concern its rate: on shared lanes replies are counted as well as on others.
-func shortfalls(r *BenchReport) []Limit {
-	return slices.DeleteFunc(slices.Clone(r.Limits), func(l Limit) bool { return l == LimitShared })
 }
 
 // search runs trials from start on.
