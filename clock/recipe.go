@@ -56,6 +56,9 @@ func (r Recipe) Start(at time.Time) *Timeline {
 	default:
 		t.start = instantOf(at)
 	}
+	if !r.needsStart() {
+		t.offset = new(t.Segment(time.Unix(0, 0)))
+	}
 	var end int64
 	for _, p := range r.pieces {
 		if p.duration > 0 {

@@ -10,8 +10,9 @@ import (
 // zero Timeline reads real time. It never changes, so it may be shared.
 type Timeline struct {
 	recipe Recipe
-	start  span    // real; the zero span where it changes no reading
-	ends   []int64 // for each piece with a duration, when it ends: nanoseconds of real time since start, or since the repeat began
+	start  span     // real; the zero span where it changes no reading
+	offset *Segment // of an offset to real time, which most clocks are: what holds from 1970 on
+	ends   []int64  // for each piece with a duration, when it ends: nanoseconds of real time since start, or since the repeat began
 }
 
 // Offset gives the clock that differs from real time by d.
@@ -21,6 +22,9 @@ func Offset(d time.Duration) *Timeline {
 
 // Segment gives the piece that holds at the real time t. Until is always after t. It allocates nothing.
 func (t *Timeline) Segment(real time.Time) Segment {
+	if s := t.offset; s != nil && real.Unix() >= 0 && (s.Until.IsZero() || real.Before(s.Until)) {
+		return *s
+	}
 	now := instantOf(real)
 	p, start, end := t.piece(now)
 	begin := start

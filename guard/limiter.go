@@ -22,7 +22,6 @@ type Limiter struct {
 
 	interval int64 // nanoseconds a reply
 	burst    int64 // nanoseconds a source may be ahead
-	epoch    time.Time
 	keys     [3]uint64
 	table    []bucket
 }
@@ -33,7 +32,7 @@ type bucket [4]source
 // A source is free, or fresh, where used is not after the request's time.
 type source struct {
 	tag  uint64 // the hash of the source
-	used int64  // nanoseconds since epoch
+	used int64  // nanoseconds since 1970
 }
 
 // limiterBuckets times four sources of 16 bytes make 1 MiB.
@@ -54,10 +53,7 @@ func (l *Limiter) Take(addr netip.Addr, now time.Time) bool {
 	if addr.IsLoopback() && !l.Loopback {
 		return true
 	}
-	if l.epoch.IsZero() {
-		l.epoch = now
-	}
-	t := int64(now.Sub(l.epoch))
+	t := now.UnixNano()
 	h := l.hash(addr)
 	b := &l.table[h%limiterBuckets]
 	s := &b[0]

@@ -42,7 +42,7 @@ const (
 
 	// sinceReference is how long before the receipt the clock was last set: a reference time of just now looks to clients
 	// as if it came after what they asked for.
-	sinceReference = time.Second
+	sinceReference ntp.Timestamp = 1 << 32 // a second
 )
 
 // Serve implements [exchange.Handler].
@@ -84,6 +84,7 @@ func (h NTPHandler) Serve(p *exchange.Reply, r *exchange.Request) exchange.Verdi
 	}
 	p.Told = segment.At(sent)
 
+	receive := ntp.TimestampOf(received)
 	a := ntp.Header{
 		Leap:        ntp.Leap(segment.Leap),
 		Version:     q.Version,
@@ -92,9 +93,9 @@ func (h NTPHandler) Serve(p *exchange.Reply, r *exchange.Request) exchange.Verdi
 		Poll:        q.Poll,
 		Precision:   h.Precision,
 		ReferenceID: h.ReferenceID,
-		Reference:   ntp.TimestampOf(received.Add(-sinceReference)),
+		Reference:   max(receive-sinceReference, 1), // 0 says that nobody knows
 		Origin:      q.Transmit,
-		Receive:     ntp.TimestampOf(received),
+		Receive:     receive,
 		Transmit:    ntp.TimestampOf(p.Told),
 	}
 	id := DefaultReferenceID
