@@ -49,7 +49,8 @@ the bottleneck, the report says so (limits): behind (of the requests 1 % left mo
 requests and replies spent at least half of their round trips in its hands), overflow (replies found its socket full).
 
 Each reply is matched to its request and checked: an echo by a sequence number in it and by all of its bytes, ntp by its
-origin (its times cannot be checked; a kiss code RATE, DENY or RSTR is a wrong reply). A reply of time says nothing of its
+origin (its times cannot be checked; a kiss code RATE, DENY or RSTR is a wrong reply). A request to which only a wrong reply came
+counts as lost. A reply of time says nothing of its
 request, so replies are matched in their order on each lane, a pair of a source port and a source address. That is exact
 while no lane has two requests under way; else a loss shifts the latencies behind it, and a doubled reply stands in for a lost one.
 Where that happened to more than 1 % of the replies the report says so (shared, among limits), and --search calls no such run good:
@@ -59,24 +60,56 @@ A run of --search sends at least 3,000 requests, for which it may take up to 10s
 repeated once, and counts as what it is then. It tries at most 24 rates: with the default --duration that is about a minute
 as a rule, and at most 5 minutes where even a few requests a second are lost.
 
-The server is asked once beforehand: there is no load on what does not answer.
+The server is asked once beforehand, and for 6 seconds at least if it is silent: there is no load on what does not answer. How
+long it was silent under load, from one good reply to the next, stands beside the answered ones. With --pid the report has the
+replies for a second of its CPU time, which is what it can do only while its core is busy.
 
 Exit code: 0 if replies came and none was wrong, and a --search found a good rate; 1 if not, or if the output could not be
 written; 2 for bad use.
 
-With --json the keys are: service, server, loop (open or closed), rate (asked; 0: closed), window (of a closed loop, else 0),
-sockets, sources, size, timeout_seconds, sent, answered, late (no reply within the time-out, but one after it), lost (no good
-one came), pending (cut short), doubled (further good replies), wrong, shared (replies of time matched by a guess, since their lane
-had several requests under way), stray (datagrams from elsewhere, or far too old), refused (how often the host said that nothing
-listens), unreachable (how often the network said that it cannot reach the host), unsent (requests that never left),
-unsent_reason (of the last, where the system gave one), lost_ratio (lost and late by sent), seconds (all of the run), sending_seconds, sent_per_second,
-answered_per_second, latency and send_lag (after the due time): each with min_us, median_us, p90_us, p99_us, p999_us, max_us,
-mean_us; sent_behind (by more than 1ms), generator_busy (the share of the time in which it had something to do), generator_held (of a
-closed loop, the share of the round trips in its hands), generator_cpu_seconds, generator_overflow, limits (a list of behind,
-held, overflow, shared; empty: the figures are the server's); with --pid server_cpu_seconds and answered_per_cpu_second.
-With --search these are of the best run, whose rate is the result, or without one of the first, and there are also search_rate
-(0: no run was good), search_limits (why the runs above it failed, if for the generator) and runs, those that Ctrl-C did not
-cut short: of each rate, good, sent, lost_ratio, answered_per_second, limits.`
+The object that --json prints; ratios are from 0 to 1:
+
+  service, server, sockets, sources, size, timeout_seconds
+                           what was asked for
+  loop                     open, with a rate, or closed, with a window
+  rate, window             as asked for; 0 for the other loop's
+  sent                     requests: answered, late, lost and pending together
+  answered                 a good reply came in time
+  late                     one came, but after the time-out
+  lost                     none came
+  pending                  none had come when the run was cut short
+  doubled                  further good replies
+  wrong                    replies that are not what they must be
+  shared                   replies of time matched by a guess, since their lane
+                           had several requests under way
+  stray                    datagrams from elsewhere, or far too old
+  refused                  times the host said that nothing listens
+  unreachable              times the network said that it can't reach the host
+  unsent, unsent_reason    requests that never left, and why the last did not,
+                           where the system said so
+  lost_ratio               lost and late by sent
+  seconds                  of the whole run
+  sending_seconds          until the last request
+  sent_per_second, answered_per_second
+  silence_seconds          the longest time without a good reply
+  latency                  of answered and late: min_us, median_us, p90_us,
+                           p99_us, p999_us, max_us, mean_us
+  send_lag                 how long after the due times requests left: the same
+  sent_behind              requests that left more than 1ms after them
+  generator_busy           ratio of the time in which it had something to do
+  generator_held           of a closed loop: ratio of the round trips that was
+                           spent in its hands
+  generator_cpu_seconds    CPU time of its thread
+  generator_overflow       replies that found its socket full
+  limits                   behind, held, overflow, shared; none: the figures are
+                           the server's
+  server_cpu_seconds, answered_per_cpu_second
+                           with --pid
+  search_rate              with --search: the result; 0: no run was good. All
+                           the above is of its run, or without one of the first
+  search_limits            why the runs above it failed, if for the generator
+  runs                     those that were not cut short: rate, good, sent,
+                           lost_ratio, answered_per_second, limits`
 }
 
 // Run loads the server and prints what it bore.
@@ -253,7 +286,7 @@ func (c *benchCmd) find(e *env, b *probe.Bench) error {
 		return usageError{err}
 	}
 	for i, server := range servers {
-		if err = answers(e.ctx, b.Service, server); err == nil {
+		if err = answers(e.ctx, b.Service, server, b.Timeout); err == nil {
 			b.Server = server
 			return nil
 		}
@@ -295,9 +328,22 @@ func mayLoad(servers []netip.AddrPort) error {
 	return nil
 }
 
+// firstWait is how long the first question to a server waits for its reply; each further one waits twice as long.
+const firstWait = 200 * time.Millisecond
+
+// questions is how often a server is asked that is silent: 5 times, which takes 6 seconds, and until one has waited as long as a
+// reply may take.
+func questions(timeout time.Duration) int {
+	n := 5
+	for firstWait<<(n-1) < timeout {
+		n++
+	}
+	return n
+}
+
 // answers asks a server once, or some times where nothing comes.
-func answers(ctx context.Context, kind service.Kind, server netip.AddrPort) (err error) {
-	client := ask.Client{Timeout: 200 * time.Millisecond, Tries: 5} // 6 seconds in all
+func answers(ctx context.Context, kind service.Kind, server netip.AddrPort, timeout time.Duration) (err error) {
+	client := ask.Client{Timeout: firstWait, Tries: questions(timeout)}
 	switch kind {
 	case service.Echo:
 		_, err = client.Echo(ctx, server.String(), []byte("is anybody there?"))

@@ -115,7 +115,11 @@ func (s *benchShower) end(r probe.BenchReport, search *probe.SearchReport) {
 		line("found", "none; the first run, of %s a second, was cut short:", thousands(uint64(s.bench.Rate)))
 	}
 	line("sent", "%s, %s a second", thousands(r.Sent), thousands(uint64(r.SendRate)))
-	line("answered", "%s, %s a second", thousands(r.Answered), thousands(uint64(r.ReplyRate)))
+	silent := ""
+	if r.Answered+r.Late > 0 {
+		silent = ", longest silence " + roundTrip(r.Silence)
+	}
+	line("answered", "%s, %s a second%s", thousands(r.Answered), thousands(uint64(r.ReplyRate)), silent)
 	line("lost", "%s (%s %%)", thousands(r.Lost), percent(r.Lost, r.Sent))
 	line("late", "%s, doubled %s, wrong %s", thousands(r.Late), thousands(r.Doubled), thousands(r.Wrong))
 	for _, n := range []struct {
@@ -146,8 +150,13 @@ func (s *benchShower) end(r probe.BenchReport, search *probe.SearchReport) {
 		generator += fmt.Sprintf(", held requests and replies for %.0f %% of their way", 100*r.Held)
 	}
 	line("generator", "%s", generator)
-	if s.bench.Process != 0 {
-		line("server", "%s replies a second of its CPU, of which it took %v", thousands(uint64(r.PerCPU)), r.CPU)
+	switch {
+	case s.bench.Process == 0:
+	case r.CPU == 0:
+		line("server", "how much CPU time it took is not known")
+	default:
+		line("server", "%s replies a second of its CPU time, of which it took %.0f %% of a core", thousands(uint64(r.PerCPU)),
+			100*r.CPU.Seconds()/r.Took.Seconds())
 	}
 	limits := slices.DeleteFunc(slices.Clone(r.Limits), func(l probe.Limit) bool { return l == probe.LimitShared }) // has a line of its own
 	if search != nil {
@@ -207,6 +216,7 @@ type benchJSON struct {
 	SendingSeconds float64     `json:"sending_seconds"`
 	SentPerSecond  float64     `json:"sent_per_second"`
 	AnsweredPer    float64     `json:"answered_per_second"`
+	Silence        float64     `json:"silence_seconds"`
 	Latency        latencyJSON `json:"latency"`
 	SendLag        latencyJSON `json:"send_lag"`
 	SentBehind     uint64      `json:"sent_behind"`
@@ -239,7 +249,7 @@ func (s *benchShower) json(r probe.BenchReport, search *probe.SearchReport) benc
 		Sources: max(len(b.Sources), 1), Size: b.Size, Timeout: b.Timeout.Seconds(), Sent: r.Sent, Answered: r.Answered, Late: r.Late,
 		Lost: r.Lost, Pending: r.Pending, Doubled: r.Doubled, Wrong: r.Wrong, Shared: r.Shared, Stray: r.Stray, Refused: r.Refused, Unreachable: r.Unreachable, Unsent: r.Unsent,
 		LostRatio: ratio(r.Lost+r.Late, r.Sent), Seconds: r.Took.Seconds(), SendingSeconds: r.Sending.Seconds(),
-		SentPerSecond: r.SendRate, AnsweredPer: r.ReplyRate, Latency: latencies(r.Latency), SendLag: latencies(r.Lag),
+		SentPerSecond: r.SendRate, AnsweredPer: r.ReplyRate, Silence: r.Silence.Seconds(), Latency: latencies(r.Latency), SendLag: latencies(r.Lag),
 		SentBehind: r.Behind, GeneratorBusy: r.Busy, GeneratorHeld: r.Held, GeneratorCPU: r.Generator.Seconds(), Overflow: r.Overflow, Limits: limitWords(r.Limits),
 	}
 	if b.Rate == 0 && search == nil {
@@ -248,7 +258,7 @@ func (s *benchShower) json(r probe.BenchReport, search *probe.SearchReport) benc
 	if r.Reason != nil {
 		v.UnsentReason = r.Reason.Error()
 	}
-	if b.Process != 0 {
+	if r.CPU > 0 {
 		cpu := r.CPU.Seconds()
 		v.ServerCPU, v.AnsweredPerCPU = &cpu, &r.PerCPU
 	}

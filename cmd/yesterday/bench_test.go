@@ -203,3 +203,14 @@ func TestBenchHelpNamesEachKey(t *testing.T) {
 		}
 	}
 }
+
+// A server as slow as --timeout allows is heard before the load.
+func TestQuestions(t *testing.T) {
+	for timeout, want := range map[time.Duration]int{
+		time.Millisecond: 5, 3200 * time.Millisecond: 5, 3201 * time.Millisecond: 6, probe.MaxTimeout: 7,
+	} {
+		if got := questions(timeout); got != want {
+			t.Errorf("%v: %d questions, want %d", timeout, got, want)
+		}
+	}
+}

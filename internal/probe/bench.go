@@ -78,6 +78,7 @@ type BenchReport struct {
 	Sending   time.Duration // until the last request
 	SendRate  float64       // Sent a second of Sending
 	ReplyRate float64       // Answered a second, until the last reply
+	Silence   time.Duration // the longest time without a good reply, from the start until the last request
 	Latency   Spread        // of Answered and Late
 
 	Lag      Spread  // of an open loop: how long after their due times requests were handed to the system
@@ -86,7 +87,7 @@ type BenchReport struct {
 	Held     float64 // of a closed loop: which share of the round trips was spent in the generator's hands: 0 to 1
 	Overflow uint64  // replies that came but found its socket full
 
-	CPU       time.Duration // of the server's process, if it is known
+	CPU       time.Duration // of the server's process; 0 where it is not known, or the process has ended
 	PerCPU    float64       // Answered a second of CPU
 	Generator time.Duration // CPU time of the generator's thread, as far as the system tells
 
@@ -200,7 +201,7 @@ func (b *Bench) Run(ctx context.Context) (BenchReport, error) {
 	if b.Process != 0 {
 		after, ended := processTime(b.Process)
 		if ended != nil {
-			return r, cmp.Or(err, ended)
+			return r, cmp.Or(err, fmt.Errorf("the server's process has ended: %w", ended))
 		}
 		r.CPU = after.since(before)
 		if r.CPU > 0 {
@@ -213,12 +214,13 @@ func (b *Bench) Run(ctx context.Context) (BenchReport, error) {
 // limits tells why the figures are not the server's.
 func (b *Bench) limits(r *BenchReport) (limits []Limit) {
 	const (
-		fewBehind = 0.01 // of the requests; a machine's hiccup makes less
+		fewBehind = 0.01 // of the requests
+		hiccup    = 2    // requests behind: a machine's, in a short run
 		fewUnsent = 0.01
 		halfHeld  = 0.5 // of the round trips
 		fewShared = 0.01
 	)
-	if b.Rate > 0 && (float64(r.Behind) > fewBehind*float64(r.Sent) || float64(r.Unsent) > fewUnsent*float64(r.Sent)) {
+	if b.Rate > 0 && (r.Behind > hiccup && float64(r.Behind) > fewBehind*float64(r.Sent) || float64(r.Unsent) > fewUnsent*float64(r.Sent)) {
 		limits = append(limits, LimitBehind)
 	}
 	if b.Rate == 0 && r.Held >= halfHeld {

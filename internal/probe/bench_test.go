@@ -181,6 +181,8 @@ func TestLimits(t *testing.T) {
 	}{
 		"none":             {open, BenchReport{Sent: 1000, Behind: 10, Busy: 1, Held: 1}, nil},
 		"behind":           {open, BenchReport{Sent: 1000, Behind: 11}, []Limit{LimitBehind}},
+		"a hiccup":         {open, BenchReport{Sent: 30, Behind: 2}, nil},
+		"no hiccup":        {open, BenchReport{Sent: 30, Behind: 3}, []Limit{LimitBehind}},
 		"unsent":           {open, BenchReport{Sent: 1000, Unsent: 11}, []Limit{LimitBehind}},
 		"held":             {closed, BenchReport{Sent: 1000, Held: 0.5}, []Limit{LimitHeld}},
 		"hardly held":      {closed, BenchReport{Sent: 1000, Held: 0.4, Behind: 500}, nil},

@@ -50,6 +50,7 @@ type load struct {
 	wrong        uint64
 	unsent       uint64
 	lastReply    int64
+	silence      int64 // the longest time without a good reply so far
 	lastSent     int64
 	calls        []call // of a closed loop, by the matcher's slots
 	held, cycle  int64  // of its answered requests: how long the generator held them up, and how long from handed over to read
@@ -197,6 +198,7 @@ func (l *load) reply(socket, source int, data []byte, whole bool, at, now int64)
 	f, after := l.matcher.answer(seq, at)
 	if f == answered || f == late {
 		l.latency.record(time.Duration(after))
+		l.silence = max(l.silence, at-l.lastReply)
 		l.lastReply = max(l.lastReply, at)
 		if l.rate == 0 {
 			l.held += now - at + l.calls[seq&l.matcher.mask].until(after)
@@ -246,7 +248,7 @@ func (l *load) done(now int64) bool {
 }
 
 func (l *load) quiet() int64 {
-	return max(l.lastReply, l.lastSent) + min(2*int64(l.latency.max), l.matcher.timeout)
+	return max(l.duration, max(l.lastReply, l.lastSent)+min(2*int64(l.latency.max), l.matcher.timeout))
 }
 
 // wake is when there is something to do at the latest, if nothing comes before.
@@ -297,6 +299,7 @@ func (l *load) report(r *BenchReport, now int64) {
 		r.Unsent += l.total - m.next
 	}
 	r.Sending = time.Duration(sending)
+	r.Silence = time.Duration(max(l.silence, sending-l.lastReply))
 	if sending > 0 {
 		r.SendRate = float64(m.sent) / r.Sending.Seconds()
 	}

@@ -343,6 +343,34 @@ func TestReplyRateEndsWithTheLastReply(t *testing.T) {
 	}
 }
 
+// An outage leaves few losses in a closed loop, and a long silence: at the start, in between and at the end.
+func TestSilence(t *testing.T) {
+	for _, rate := range []int{0, 1000} {
+		for _, outage := range [][2]int64{{0, 310 * ms}, {500 * ms, 810 * ms}, {690 * ms, 1000 * ms}} {
+			b := benchOf(service.Echo)
+			b.Rate = rate
+			w := world{load: newLoad(b)}
+			w.serve = func(_ uint64, request []byte, now int64) []delivery {
+				if outage[0] <= now && now < outage[1] {
+					return nil
+				}
+				return []delivery{{at: now + ms/10, data: request}}
+			}
+			r := w.run(t)
+			least, most := 309*time.Millisecond, 311*time.Millisecond
+			if rate == 0 {
+				most += b.Timeout // the whole window waits for it
+			}
+			if r.Silence < least || r.Silence > most {
+				t.Errorf("rate %d, nothing from %v to %v: silent for %v", rate, time.Duration(outage[0]), time.Duration(outage[1]), r.Silence)
+			}
+			if r.Took < r.Sending {
+				t.Errorf("rate %d: took %v, and %v for sending alone", rate, r.Took, r.Sending)
+			}
+		}
+	}
+}
+
 // A closed loop remembers a request until its time-out, however many others leave meanwhile, and takes no more memory than
 // that needs.
 func TestSlots(t *testing.T) {
