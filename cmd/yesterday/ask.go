@@ -52,15 +52,36 @@ func (*askCmd) Help() string {
 At a terminal it shows how far the server is from this machine's clock, the round trip, and who answered; into a pipe
 the time alone, or the line, or the echo.
 
-With --json: service, transport, server, attempts (datagrams sent or connections begun), sent and received (real time),
-round_trip_us, served (left out where no time was read), offset_seconds (served less real), era (time and ntp), line
-(daytime), raw (the reply in hexadecimal).
-
 NTP's answers are held to all that a client must check: any failure, and any kiss code, makes the exit code 1. Into a
-pipe it writes a name and a value a line, as in: offset_seconds -86399.999987. With --json there are also arrived (when
-the question was there: served time), delay_seconds, root_distance_seconds (how far the offset may be from the truth),
-the header's fields, kiss, good, failed (check and text), samples (of each: offset, delay, failed) and ended (why there
-are too few).`
+pipe it writes a name and a value a line, as in: offset_seconds -86399.999987.
+
+The object that --json prints:
+
+  service, transport, server
+  attempts                 datagrams sent, or connections begun
+  sent, received           real time
+  round_trip_us
+  served                   what the server told; left out where nothing was read
+  offset_seconds           served less real
+  era                      of time and ntp: of 2^32 seconds, from 1900 on
+  line                     of daytime
+  raw                      the reply, in hexadecimal
+
+and of ntp besides:
+
+  arrived                  served time when the question was there
+  delay_seconds            of the way there and back
+  root_distance_seconds    how far the offset may be from the truth
+  reference, reference_age_seconds, stratum, reference_id, leap, version, mode,
+  poll, precision, root_delay_seconds, root_dispersion_seconds
+                           what the header says
+  extension_fields, mac_bytes
+                           what came behind it
+  kiss                     the kiss code, where it is one
+  samples_taken, ended     how many, and why there are no more
+  good, failed             whether it passed all checks, and which it did not:
+                           check, text
+  samples                  of each: offset_seconds, delay_seconds, failed`
 }
 
 // A dashed is a flag's value that may begin with a minus.

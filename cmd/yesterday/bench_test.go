@@ -182,28 +182,6 @@ func TestBenchSaysThatLanesAreShared(t *testing.T) {
 	}
 }
 
-// The keys that the help promises are those that are printed.
-func TestBenchHelpNamesEachKey(t *testing.T) {
-	for _, c := range []struct {
-		help  string
-		value any
-	}{
-		{new(benchCmd).Help(), benchJSON{UnsentReason: "e", ServerCPU: new(float64), AnsweredPerCPU: new(float64), SearchRate: new(int), SearchLimits: []string{""}, Runs: []runJSON{{}}}},
-		{new(pingCmd).Help(), pingSummary{Offset: &offsetJSON{Best: "0", Min: "0", Median: "0", Mean: "0", Max: "0", Deviation: "0"}}},
-		{new(pingCmd).Help(), pingEvent{Seq: 1, Bytes: new(int), RoundTrip: new(float64), Stamps: "kernel", Offset: "0", Code: "RATE", Error: "e"}},
-	} {
-		b, err := json.Marshal(c.value)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, m := range regexp.MustCompile(`"(\w+)":`).FindAllStringSubmatch(string(b), -1) {
-			if !regexp.MustCompile(`\b` + m[1] + `\b`).MatchString(c.help) {
-				t.Errorf("--help does not name %s", m[1])
-			}
-		}
-	}
-}
-
 // A server as slow as --timeout allows is heard before the load.
 func TestQuestions(t *testing.T) {
 	for timeout, want := range map[time.Duration]int{

@@ -47,11 +47,20 @@ The text:
   then     A for 10m then B for 5m then C; A for 10m then B for 5m repeat
   start    A at 2026-11-22T10:00:00Z (default: when it is set)
 
-With --json: clock (the canonical text), real, served, offset (served less real, seconds), rate (served seconds a real
-second), leap (what NTP announces: none, insert, delete), until (real; left out: for ever), changes and more (whether there
-are more changes than shown). A change has kind (segment, rfc868-rollover, unix-rollover, leap-announced, leap-inserted,
-leap-deleted, leap-over, smear-begin, smear-end), real, before (what it would have read there without the change), served,
-rate and leap.`
+The object that --json prints:
+
+  clock           the canonical text
+  real, served    now
+  offset          served less real, seconds
+  rate            served seconds a real second
+  leap            what NTP announces: none, insert, delete
+  until           when that ends, real; left out: never
+  changes         what is to come, and more: whether there are more. Each has
+    kind          segment, rfc868-rollover, unix-rollover, leap-announced,
+                  leap-inserted, leap-deleted, leap-over, smear-begin, smear-end
+    real, served  when
+    before        what it would have read there without the change
+    rate, leap    from then on`
 }
 
 // A clockInstant is a flag's real time.
