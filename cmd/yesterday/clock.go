@@ -15,16 +15,17 @@ import (
 	"github.com/yesterday-time/yesterday/clock"
 )
 
-// How many changes the clock command shows without --for, and with it.
+// How many changes the clock command shows without --for, and how far ahead behind the first; and how many with it.
 const (
 	nextChanges = 10
+	nextYears   = 200
 	mostChanges = 1000
 )
 
 type clockCmd struct {
 	Text []string     `arg:"" name:"text" help:"The clock: yesterday, -1h30m, 2036-02-07T06:28:06Z, 'now x60', unix-rollover … In one argument or in several."`
 	Now  clockInstant `placeholder:"TIME" help:"The real time to show it at, where it also starts: 2036-02-07 or 2036-02-07T06:28:16Z (default: this machine's clock)."`
-	For  clockSpan    `placeholder:"DURATION" help:"Show all changes within this real time, such as 1h30m or 7d, up to 1000 (default: the next 10)."`
+	For  clockSpan    `placeholder:"DURATION" help:"Show all changes within this real time, such as 1h30m or 7d, up to 1000 (default: the next one, and up to 9 more within 200 years)."`
 	JSON bool         `name:"json" help:"Print one JSON object."`
 }
 
@@ -174,7 +175,8 @@ func newClockView(c *clock.Timeline, real time.Time, within time.Duration) clock
 		most, until = mostChanges, real.Add(within)
 	}
 	for change := range clock.Changes(c, real, until) {
-		if len(view.Changes) == most {
+		far := within == 0 && len(view.Changes) > 0 && change.Real.After(real.AddDate(nextYears, 0, 0))
+		if len(view.Changes) == most || far {
 			view.More = true
 			break
 		}
