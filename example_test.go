@@ -15,12 +15,8 @@ import (
 
 // A server of one's own clock on a port that is free.
 func Example() {
-	recipe, err := clock.Parse("unix-rollover frozen")
-	if err != nil {
-		log.Fatal(err)
-	}
 	srv := &yesterday.Server{
-		Clock:    recipe.Start(time.Now()),
+		Clock:    clock.MustParse("unix-rollover frozen").Start(time.Now()),
 		Services: []yesterday.Service{{Kind: service.Time, Addr: netip.MustParseAddrPort("127.0.0.1:0")}},
 	}
 	if err := srv.Listen(); err != nil {

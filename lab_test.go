@@ -14,24 +14,9 @@ import (
 	"github.com/yesterday-time/yesterday/service"
 )
 
-func recipe(t testing.TB, text string) clock.Recipe {
-	t.Helper()
-	r, err := clock.Parse(text)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return r
-}
-
-func faults(t testing.TB, texts ...string) []fault.Fault {
-	t.Helper()
-	var all []fault.Fault
+func faults(texts ...string) (all []fault.Fault) {
 	for _, text := range texts {
-		f, err := fault.Parse(text)
-		if err != nil {
-			t.Fatal(err)
-		}
-		all = append(all, f)
+		all = append(all, fault.MustParse(text))
 	}
 	return all
 }
@@ -41,8 +26,8 @@ func faults(t testing.TB, texts ...string) []fault.Fault {
 func TestServesLab(t *testing.T) {
 	l := new(lab.Lab)
 	config := lab.Config{
-		Clock:  recipe(t, "2000-01-01 frozen"),
-		Clocks: map[string]clock.Recipe{"epoch": recipe(t, "1970-01-01 frozen")},
+		Clock:  clock.MustParse("2000-01-01 frozen"),
+		Clocks: map[string]clock.Recipe{"epoch": clock.MustParse("1970-01-01 frozen")},
 		Rules:  []lab.Rule{{From: netip.MustParsePrefix("127.0.0.1/32"), Clock: "epoch"}},
 	}
 	if err := l.Set(config, time.Now()); err != nil {
@@ -66,7 +51,7 @@ func TestServesLab(t *testing.T) {
 		}
 	}
 
-	config.Rules[0].Faults = faults(t, "length 2")
+	config.Rules[0].Faults = faults("length 2")
 	if err := l.Set(config, time.Now()); err != nil {
 		t.Fatal(err)
 	}
@@ -94,7 +79,7 @@ func TestServesLab(t *testing.T) {
 // Each endpoint and shard draws its own random numbers, and the same seed the same ones.
 func TestSeed(t *testing.T) {
 	l := new(lab.Lab)
-	if err := l.Set(lab.Config{Faults: faults(t, "corrupt")}, time.Now()); err != nil {
+	if err := l.Set(lab.Config{Faults: faults("corrupt")}, time.Now()); err != nil {
 		t.Fatal(err)
 	}
 	text := string(make([]byte, 1000))

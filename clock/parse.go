@@ -34,6 +34,16 @@ func Parse(text string) (Recipe, error) {
 	return p.recipe()
 }
 
+// MustParse is Parse for a text that is known to be good, as one in a program's source is: it panics with what Parse returns as
+// an error.
+func MustParse(text string) Recipe {
+	r, err := Parse(text)
+	if err != nil {
+		panic(err)
+	}
+	return r
+}
+
 // ParseInstant reads an instant as clock text has it, a date or an RFC 3339 time of the years 1 to 9999, and gives it in
 // UTC. Its errors are of type *SyntaxError.
 func ParseInstant(text string) (time.Time, error) {

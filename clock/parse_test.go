@@ -332,6 +332,18 @@ func TestParseDurationAndInstant(t *testing.T) {
 	}
 }
 
+func TestMustParse(t *testing.T) {
+	if r := MustParse("yesterday x2"); r.String() != "yesterday x2" {
+		t.Errorf("read %v", r)
+	}
+	defer func() {
+		if err, ok := recover().(*SyntaxError); !ok {
+			t.Errorf("panics with %v, want what is wrong with the text", err)
+		}
+	}()
+	MustParse("yestreday")
+}
+
 func FuzzParse(f *testing.F) {
 	r := rand.New(rand.NewPCG(11, 12))
 	for range 50 {

@@ -32,6 +32,16 @@ func Parse(text string) (Fault, error) {
 	return p.fault()
 }
 
+// MustParse is Parse for a text that is known to be good, as one in a program's source is: it panics with what Parse returns as
+// an error.
+func MustParse(text string) Fault {
+	f, err := Parse(text)
+	if err != nil {
+		panic(err)
+	}
+	return f
+}
+
 // A parser reads one text word by word.
 type parser struct {
 	text string

@@ -325,3 +325,15 @@ func BenchmarkParse(b *testing.B) {
 		}
 	}
 }
+
+func TestMustParse(t *testing.T) {
+	if f := MustParse("loss 10%"); f.String() != "loss 10%" {
+		t.Errorf("read %v", f)
+	}
+	defer func() {
+		if err, ok := recover().(*SyntaxError); !ok {
+			t.Errorf("panics with %v, want what is wrong with the text", err)
+		}
+	}()
+	MustParse("los 10%")
+}

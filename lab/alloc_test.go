@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/yesterday-time/yesterday/clock"
 	"github.com/yesterday-time/yesterday/exchange"
 	"github.com/yesterday-time/yesterday/fault"
 	"github.com/yesterday-time/yesterday/service"
@@ -14,7 +15,7 @@ import (
 // crowd is a Config of so many rules, two at least: the clients in 198.18.0.0/15 start at their first requests, those in
 // 198.51.100.0/24 meet faults, and the others are all over.
 func crowd(rules int) Config {
-	c := Config{Clock: recipe("yesterday"), Clocks: recipes(map[string]string{"leap": "leap-second"})}
+	c := Config{Clock: clock.MustParse("yesterday"), Clocks: recipes(map[string]string{"leap": "leap-second"})}
 	c.Rules = []Rule{
 		{From: prefix("198.18.0.0/15"), Clock: "leap", Start: FirstRequest},
 		{From: prefix("198.51.100.0/24"), Clock: "leap", Faults: faults("delay 50ms..90ms", "loss 1%", "duplicate 5%", "stratum 3")},
@@ -102,12 +103,12 @@ func BenchmarkMiddleware(b *testing.B) {
 		set(b, l, c, noon)
 		return timeHandler(l)
 	}
-	fixed := recipe("yesterday").Start(noon)
+	fixed := clock.MustParse("yesterday").Start(noon)
 	run("without a Lab", exchange.HandlerFunc(func(p *exchange.Reply, r *exchange.Request) exchange.Verdict {
 		r.Clock = fixed
 		return service.TimeHandler{}.Serve(p, r)
 	}), mixed)
-	run("no rules", with(Config{Clock: recipe("yesterday")}), mixed)
+	run("no rules", with(Config{Clock: clock.MustParse("yesterday")}), mixed)
 	run("100,000 rules", with(many), mixed)
 	run("first request known", with(crowd(2)), known)
 	run("first request known, 100,000 rules", with(many), known)

@@ -14,18 +14,14 @@ import (
 
 // Two devices in one network each live the scenario from its beginning; everybody else is told yesterday's time.
 func Example() {
-	yesterday, _ := clock.Parse("yesterday")
-	rollover, _ := clock.Parse("unix-rollover")
-	loss, _ := fault.Parse("loss 100%")
-
 	started := time.Date(2026, 11, 22, 9, 0, 0, 0, time.UTC)
 	l := new(lab.Lab)
 	if err := l.Set(lab.Config{
-		Clock:  yesterday,
-		Clocks: map[string]clock.Recipe{"rollover": rollover},
+		Clock:  clock.MustParse("yesterday"),
+		Clocks: map[string]clock.Recipe{"rollover": clock.MustParse("unix-rollover")},
 		Rules: []lab.Rule{
 			{From: netip.MustParsePrefix("10.0.3.0/24"), Clock: "rollover", Start: lab.FirstRequest},
-			{From: netip.MustParsePrefix("10.0.3.66/32"), Faults: []fault.Fault{loss}},
+			{From: netip.MustParsePrefix("10.0.3.66/32"), Faults: []fault.Fault{fault.MustParse("silence")}},
 		},
 	}, started); err != nil {
 		fmt.Println(err)

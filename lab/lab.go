@@ -3,7 +3,7 @@
 //
 //	l := new(lab.Lab)
 //	err := l.Set(lab.Config{
-//		Clocks: map[string]clock.Recipe{"lab": leapSecond},
+//		Clocks: map[string]clock.Recipe{"lab": clock.MustParse("leap-second")},
 //		Rules:  []lab.Rule{{From: netip.MustParsePrefix("10.0.3.0/24"), Clock: "lab", Start: lab.FirstRequest}},
 //	}, time.Now())
 //	handler := l.Middleware(fault.NewInjector(service.NTP, false, seed, 0))(service.NTPHandler{})

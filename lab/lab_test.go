@@ -17,29 +17,17 @@ import (
 // noon is the real time at which most tests begin.
 var noon = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
 
-func recipe(text string) clock.Recipe {
-	r, err := clock.Parse(text)
-	if err != nil {
-		panic(err)
-	}
-	return r
-}
-
 func recipes(texts map[string]string) map[string]clock.Recipe {
 	m := make(map[string]clock.Recipe)
 	for name, text := range texts {
-		m[name] = recipe(text)
+		m[name] = clock.MustParse(text)
 	}
 	return m
 }
 
 func faults(texts ...string) (all []fault.Fault) {
 	for _, text := range texts {
-		f, err := fault.Parse(text)
-		if err != nil {
-			panic(err)
-		}
-		all = append(all, f)
+		all = append(all, fault.MustParse(text))
 	}
 	return all
 }
@@ -102,7 +90,7 @@ func TestZeroLab(t *testing.T) {
 
 func TestRules(t *testing.T) {
 	c := Config{
-		Clock:  recipe("yesterday"),
+		Clock:  clock.MustParse("yesterday"),
 		Faults: faults("delay 1s"),
 		Clocks: recipes(map[string]string{"one": "+1h", "two": "+2h", "three": "+3h"}),
 		Rules: []Rule{
@@ -190,7 +178,7 @@ func TestSetKeepsNothing(t *testing.T) {
 	copy(c.Faults, faults("delay 9s"))
 	copy(c.Rules[0].Faults, faults("delay 9s"))
 	c.Rules[0] = Rule{From: prefix("11.0.0.0/8")}
-	c.Clocks["one"] = recipe("+9h")
+	c.Clocks["one"] = clock.MustParse("+9h")
 	delete(c.Clocks, "one")
 	s := newShard(l, service.Time)
 	got, p, _ := s.ask(addr("10.0.0.1"), noon)
@@ -206,7 +194,7 @@ func TestSetKeepsNothing(t *testing.T) {
 // An error changes nothing.
 func TestSetRefuses(t *testing.T) {
 	l := new(Lab)
-	c := Config{Clock: recipe("yesterday"), Clocks: recipes(map[string]string{"one": "y2k"})}
+	c := Config{Clock: clock.MustParse("yesterday"), Clocks: recipes(map[string]string{"one": "y2k"})}
 	set(t, l, c, noon)
 	before, _ := l.Clock("one")
 	bad := Config{Clocks: recipes(map[string]string{"one": "epoch"}), Rules: []Rule{{From: prefix("10.0.0.1/8")}}}
@@ -217,7 +205,7 @@ func TestSetRefuses(t *testing.T) {
 	if after, ok := l.Clock("one"); !ok || after != before {
 		t.Errorf("the clock is %v", after)
 	}
-	if c, _ := l.Clock(""); c.String() != recipe("yesterday").String() {
+	if c, _ := l.Clock(""); c.String() != clock.MustParse("yesterday").String() {
 		t.Errorf("the default clock is %v", c)
 	}
 }
@@ -227,7 +215,7 @@ func TestSetKeepsUnchangedClocks(t *testing.T) {
 	l := new(Lab)
 	s := newShard(l, service.Time)
 	c := Config{
-		Clock:  recipe("now x2"),
+		Clock:  clock.MustParse("now x2"),
 		Clocks: recipes(map[string]string{"kept": "y2k", "changed": "y2k", "dropped": "epoch"}),
 		Rules: []Rule{
 			{From: prefix("10.1.0.0/16"), Clock: "kept", Start: FirstRequest},
@@ -258,8 +246,8 @@ func TestSetKeepsUnchangedClocks(t *testing.T) {
 
 	// The same recipe from another text, another clock's recipe, one fewer, and rules and faults that differ.
 	delete(c.Clocks, "dropped")
-	c.Clocks["kept"] = recipe(recipe("y2k").String())
-	c.Clocks["changed"] = recipe("y2k x2")
+	c.Clocks["kept"] = clock.MustParse(clock.MustParse("y2k").String())
+	c.Clocks["changed"] = clock.MustParse("y2k x2")
 	c.Rules[2].Clock = "kept"
 	c.Rules[0].Faults = faults("delay 1s")
 	c.Faults = faults("delay 1s")
@@ -288,7 +276,7 @@ func TestSetKeepsUnchangedClocks(t *testing.T) {
 	check(8, clients[0], 1)
 
 	// The recipe of before is a change too.
-	c.Clocks["changed"] = recipe("y2k")
+	c.Clocks["changed"] = clock.MustParse("y2k")
 	set(t, l, c, step(9))
 	check(10, clients[1], 10)
 }
@@ -342,7 +330,7 @@ func TestLeapSecondTwice(t *testing.T) {
 func TestFirstRequestOfAClient(t *testing.T) {
 	l := new(Lab)
 	set(t, l, Config{
-		Clock:  recipe("yesterday"),
+		Clock:  clock.MustParse("yesterday"),
 		Clocks: recipes(map[string]string{"y2k": "y2k"}),
 		Rules: []Rule{
 			{From: prefix("::/0"), Clock: "y2k", Start: FirstRequest},

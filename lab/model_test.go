@@ -155,7 +155,7 @@ func TestFirstRequestsAgreeWithModel(t *testing.T) {
 		clients := 1 + r.IntN(40)
 		c := Config{Clocks: make(map[string]clock.Recipe)}
 		for _, name := range names {
-			c.Clocks[name] = recipe(texts[r.IntN(len(texts))])
+			c.Clocks[name] = clock.MustParse(texts[r.IntN(len(texts))])
 		}
 		for range 20 {
 			// A change: most are to what is in force already.
@@ -163,7 +163,7 @@ func TestFirstRequestsAgreeWithModel(t *testing.T) {
 				c.Remember = 1 + r.IntN(40)
 			}
 			if r.IntN(3) == 0 {
-				c.Clocks[names[r.IntN(len(names))]] = recipe(texts[r.IntN(len(texts))])
+				c.Clocks[names[r.IntN(len(names))]] = clock.MustParse(texts[r.IntN(len(texts))])
 			}
 			c.Rules = []Rule{
 				{From: prefix("0.0.0.0/0"), Clock: names[r.IntN(2)], Start: FirstRequest},
@@ -171,7 +171,7 @@ func TestFirstRequestsAgreeWithModel(t *testing.T) {
 				{From: prefix("10.0.0.0/28"), Clock: names[r.IntN(2)], Start: FirstRequest},
 			}
 			if delete(c.Clocks, "c"); r.IntN(2) == 0 {
-				c.Clocks["c"] = recipe("y2k")
+				c.Clocks["c"] = clock.MustParse("y2k")
 				c.Rules[1].Clock = "c"
 			}
 			set(t, &l, c, noon)

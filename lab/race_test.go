@@ -22,12 +22,12 @@ func TestSetIsAtomic(t *testing.T) {
 	const sets, few = 300, 50
 	config := func(i int) Config {
 		return Config{
-			Clock:  recipe(fmt.Sprintf("+%ds", i)),
+			Clock:  clock.MustParse(fmt.Sprintf("+%ds", i)),
 			Faults: faults(fmt.Sprintf("delay %ds", i)),
 			Clocks: map[string]clock.Recipe{
-				"set":    recipe(fmt.Sprintf("+%ds x2 at 2026-11-22T12:00:00Z", i)),
-				"each":   recipe(fmt.Sprintf("now x%d", i+2)),
-				"steady": recipe("y2k"),
+				"set":    clock.MustParse(fmt.Sprintf("+%ds x2 at 2026-11-22T12:00:00Z", i)),
+				"each":   clock.MustParse(fmt.Sprintf("now x%d", i+2)),
+				"steady": clock.MustParse("y2k"),
 			},
 			Rules: []Rule{
 				{From: prefix("10.1.0.0/16"), Clock: "set", Faults: faults(fmt.Sprintf("delay %ds", i))},
@@ -64,7 +64,7 @@ func TestSetIsAtomic(t *testing.T) {
 						return
 					}
 				case 2:
-					if want := recipe(fmt.Sprintf("now x%d", i+2)).Start(noon); !c.Equal(want) {
+					if want := clock.MustParse(fmt.Sprintf("now x%d", i+2)).Start(noon); !c.Equal(want) {
 						t.Errorf("%v has clock %v, want %v", client, c, want)
 						return
 					}
@@ -97,7 +97,7 @@ func TestForgettingUnderLoad(t *testing.T) {
 	const remember, clients, requests = 64, 100, 20_000
 	l := new(Lab)
 	set(t, l, Config{
-		Clock:    recipe("y2k"),
+		Clock:    clock.MustParse("y2k"),
 		Rules:    []Rule{{From: prefix("0.0.0.0/0"), Start: FirstRequest}},
 		Remember: remember,
 	}, noon)
@@ -130,7 +130,7 @@ func TestForgettingUnderLoad(t *testing.T) {
 // All who ask at the same moment for the first time have one start.
 func TestOneStart(t *testing.T) {
 	l := new(Lab)
-	set(t, l, Config{Clock: recipe("y2k"), Rules: []Rule{{From: prefix("0.0.0.0/0"), Start: FirstRequest}}}, noon)
+	set(t, l, Config{Clock: clock.MustParse("y2k"), Rules: []Rule{{From: prefix("0.0.0.0/0"), Start: FirstRequest}}}, noon)
 	for i := range uint32(200) {
 		client := netip.AddrFrom4([4]byte(binary.BigEndian.AppendUint32(nil, i)))
 		var got [readers]*Clock
@@ -152,10 +152,10 @@ func TestOneStart(t *testing.T) {
 // A request that found its rule before a change, and its client after it, starts over.
 func TestGoneClockStartsNobody(t *testing.T) {
 	l := new(Lab)
-	c := Config{Clock: recipe("y2k"), Rules: []Rule{{From: prefix("0.0.0.0/0"), Start: FirstRequest}}}
+	c := Config{Clock: clock.MustParse("y2k"), Rules: []Rule{{From: prefix("0.0.0.0/0"), Start: FirstRequest}}}
 	set(t, l, c, noon)
 	r := l.load().rule(addr("10.0.0.1"))
-	c.Clock = recipe("epoch")
+	c.Clock = clock.MustParse("epoch")
 	set(t, l, c, noon)
 	if got := l.firsts.clock(r.clock, addr("10.0.0.1"), noon); got != nil {
 		t.Errorf("the clock %v is no longer in force", got)

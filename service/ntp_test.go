@@ -34,15 +34,6 @@ func answer(t *testing.T, h NTPHandler, r *exchange.Request) (ntp.Header, exchan
 	return a, p
 }
 
-func parsed(t *testing.T, text string) clock.Clock {
-	t.Helper()
-	r, err := clock.Parse(text)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return r.Start(received)
-}
-
 // Receive and transmit time are each what the client's clock reads then.
 func TestNTPTimes(t *testing.T) {
 	for _, test := range []struct {
@@ -60,7 +51,7 @@ func TestNTPTimes(t *testing.T) {
 		{"0001-01-01", time.Second, "0001-01-01T00:00:00Z", "0001-01-01T00:00:01Z"},
 	} {
 		h := NTPHandler{Now: func() time.Time { return received.Add(test.after) }}
-		a, p := answer(t, h, request(parsed(t, test.clock)))
+		a, p := answer(t, h, request(clock.MustParse(test.clock).Start(received)))
 		for what, got := range map[string]struct {
 			stamp ntp.Timestamp
 			want  string

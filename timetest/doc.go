@@ -56,7 +56,7 @@
 // describes, and [Server.From] connects from an address, which in memory may be any.
 //
 //	s.SetLab(lab.Config{
-//		Clocks: map[string]clock.Recipe{"scenario": leapSecond},
+//		Clocks: map[string]clock.Recipe{"scenario": clock.MustParse("leap-second")},
 //		Rules:  []lab.Rule{{From: netip.MustParsePrefix("10.0.3.0/24"), Clock: "scenario", Start: lab.FirstRequest}},
 //	})
 //	phone := ask.Client{Dial: s.From(netip.MustParseAddr("10.0.3.7")).DialContext}

@@ -96,19 +96,11 @@ func ExampleServer_Exchanges() {
 func ExampleServer_SetLab() {
 	inTest(func(t testing.TB) {
 		s := timetest.NewMemoryServer(t, "now")
-		scenario, err := clock.Parse("leap-second")
-		if err != nil {
-			t.Fatal(err)
-		}
-		slow, err := fault.Parse("delay 5ms")
-		if err != nil {
-			t.Fatal(err)
-		}
 		s.SetLab(lab.Config{
-			Clocks: map[string]clock.Recipe{"scenario": scenario},
+			Clocks: map[string]clock.Recipe{"scenario": clock.MustParse("leap-second")},
 			Rules: []lab.Rule{
 				{From: netip.MustParsePrefix("10.0.3.0/24"), Clock: "scenario", Start: lab.FirstRequest},
-				{From: netip.MustParsePrefix("10.0.4.7/32"), Faults: []fault.Fault{slow}},
+				{From: netip.MustParsePrefix("10.0.4.7/32"), Faults: []fault.Fault{fault.MustParse("delay 5ms")}},
 			},
 		})
 		for _, device := range []string{"10.0.3.1", "10.0.3.2", "10.0.4.7"} {

@@ -19,10 +19,6 @@ import (
 // A failed test says what the server was asked and told, a line each.
 func TestReport(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		recipe, err := clock.Parse("leap-second")
-		if err != nil {
-			t.Fatal(err)
-		}
 		fake := new(fakeT)
 		fake.run(func(t testing.TB) {
 			s := timetest.NewMemoryServer(t, "yesterday")
@@ -45,7 +41,7 @@ func TestReport(t *testing.T) {
 			send("udp", service.NTP, "no question")
 			time.Sleep(1500 * time.Microsecond)
 			s.SetLab(lab.Config{
-				Clocks: map[string]clock.Recipe{"scenario": recipe},
+				Clocks: map[string]clock.Recipe{"scenario": clock.MustParse("leap-second")},
 				Rules:  []lab.Rule{{From: netip.MustParsePrefix("10.0.0.0/8"), Clock: "scenario", Start: lab.FirstRequest}},
 			})
 			c := ask.Client{Dial: s.From(netip.MustParseAddr("10.1.2.3")).DialContext}

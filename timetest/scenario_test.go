@@ -64,29 +64,18 @@ func TestLeapSecondInABubble(t *testing.T) {
 // Three devices at three addresses: two live through the scenario from their own first requests on, the third has its own clock
 // and a slow network.
 func TestThreeDevices(t *testing.T) {
-	recipe := func(text string) clock.Recipe {
-		r, err := clock.Parse(text)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return r
-	}
-	slow, err := fault.Parse("delay 1500ms")
-	if err != nil {
-		t.Fatal(err)
-	}
 	config := lab.Config{
-		Clock:  recipe("yesterday"),
-		Clocks: map[string]clock.Recipe{"scenario": recipe("leap-second"), "half": recipe("2020-01-01 x0.5")},
+		Clock:  clock.MustParse("yesterday"),
+		Clocks: map[string]clock.Recipe{"scenario": clock.MustParse("leap-second"), "half": clock.MustParse("2020-01-01 x0.5")},
 		Rules: []lab.Rule{
 			{From: netip.MustParsePrefix("10.0.3.0/24"), Clock: "scenario", Start: lab.FirstRequest},
-			{From: netip.MustParsePrefix("2001:db8::7/128"), Clock: "half", Faults: []fault.Fault{slow}},
+			{From: netip.MustParsePrefix("2001:db8::7/128"), Clock: "half", Faults: []fault.Fault{fault.MustParse("delay 1500ms")}},
 		},
 	}
 	synctest.Test(t, func(t *testing.T) {
 		s := timetest.NewMemoryServer(t, "now")
 		s.SetLab(config)
-		config.Clocks["scenario"], config.Rules[1].Faults[0] = recipe("now"), fault.Fault{} // s is to have its own
+		config.Clocks["scenario"], config.Rules[1].Faults[0] = clock.MustParse("now"), fault.Fault{} // s is to have its own
 		served := func(address string) time.Time {
 			t.Helper()
 			client := ask.Client{Timeout: 5 * time.Second, Dial: s.From(netip.MustParseAddr(address)).DialContext}

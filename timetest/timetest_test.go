@@ -131,11 +131,7 @@ func TestSetClockStarts(t *testing.T) {
 		want(&others, "23:59:50")
 		time.Sleep(time.Second)
 
-		recipe, err := clock.Parse("y2k")
-		if err != nil {
-			t.Fatal(err)
-		}
-		s.SetLab(lab.Config{Clock: recipe, Rules: []lab.Rule{{From: netip.MustParsePrefix("10.0.0.1/32"), Start: lab.FirstRequest}}})
+		s.SetLab(lab.Config{Clock: clock.MustParse("y2k"), Rules: []lab.Rule{{From: netip.MustParsePrefix("10.0.0.1/32"), Start: lab.FirstRequest}}})
 		want(&others, "23:59:51") // the same clock goes on
 		want(&first, "23:59:50")
 		time.Sleep(time.Second)
@@ -191,12 +187,8 @@ func TestFrom(t *testing.T) {
 		t.Skipf("%s has no address but 127.0.0.1 in 127.0.0.0/8", runtime.GOOS)
 	}
 	s := timetest.NewServer(t, "y2k frozen")
-	recipe, err := clock.Parse("epoch frozen")
-	if err != nil {
-		t.Fatal(err)
-	}
 	s.SetLab(lab.Config{
-		Clocks: map[string]clock.Recipe{"old": recipe},
+		Clocks: map[string]clock.Recipe{"old": clock.MustParse("epoch frozen")},
 		Rules:  []lab.Rule{{From: netip.MustParsePrefix("127.0.0.2/32"), Clock: "old"}},
 	})
 	for _, transport := range []ask.Transport{ask.UDP, ask.TCP} {

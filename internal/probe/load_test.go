@@ -180,10 +180,7 @@ func TestBenchAgreesWithWhatWasDone(t *testing.T) {
 
 // The replies of time are checked against the clock: anything that it read between due time and reply is right.
 func TestTimeIsCheckedAgainstTheClock(t *testing.T) {
-	recipe, err := clock.Parse("2036-02-07T06:28:10Z for 5s then yesterday at 2026-11-22T10:00:00Z")
-	if err != nil {
-		t.Fatal(err)
-	}
+	recipe := clock.MustParse("2036-02-07T06:28:10Z for 5s then yesterday at 2026-11-22T10:00:00Z")
 	begin := time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC)
 	at := func(seconds float64) time.Duration { return time.Duration(seconds * 1e9) }
 	rollover := time.Date(2036, 2, 7, 6, 28, 10, 0, time.UTC)
@@ -224,11 +221,7 @@ func TestLoadAllocatesNothing(t *testing.T) {
 		b.Duration = time.Hour
 		b.Sources = make([]netip.Addr, 100)
 		if kind == service.Time {
-			recipe, err := clock.Parse("yesterday")
-			if err != nil {
-				t.Fatal(err)
-			}
-			b.Clock = recipe.Start(time.Now())
+			b.Clock = clock.MustParse("yesterday").Start(time.Now())
 		}
 		l := newLoad(b)
 		l.epoch = time.Now()
