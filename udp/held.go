@@ -13,8 +13,8 @@ const (
 	maxHeld      = 16_384
 	maxHeldBytes = 16 << 20
 
-	// maxShare and maxShareBytes are what is held of that for one source address: a quarter, lest faults that were made
-	// for one client keep the others' replies from being held.
+	// maxShare and maxShareBytes are what is held of that for one source: a quarter, lest faults that were made for one
+	// client keep the others' replies from being held.
 	maxShare      = maxHeld / 4
 	maxShareBytes = maxHeldBytes / 4
 
@@ -28,7 +28,7 @@ type held struct {
 	order uint64 // of those due at the same time, the lower goes first
 	data  []byte
 	to    destination
-	from  netip.Addr      // who asked
+	from  netip.Addr      // whose share it is of
 	told  exchange.Record // what is told once it is sent
 	copy  bool            // neither told nor counted: its original is
 }
@@ -36,16 +36,27 @@ type held struct {
 // holds tells whether p, or a part of it, is to be held back.
 func holds(p *exchange.Reply) bool { return p.Delay > 0 || p.Copies > 0 }
 
-// A share is what is held for one source address.
+// A share is what is held for one source.
 type share struct{ number, bytes int }
+
+// sharer is whose share a client's replies are of: its address, or its /64 where that is one host's to choose from. On a link
+// the hosts share one.
+func sharer(client netip.Addr) netip.Addr {
+	if client.Is6() && !client.IsLinkLocalUnicast() {
+		if p, err := client.Prefix(64); err == nil {
+			return p.Addr()
+		}
+	}
+	return client
+}
 
 // A heldQueue is what one shard holds back, the first due first. It allocates only to hold more than ever before, or for
 // more addresses, or what is longer than replyRoom.
 type heldQueue struct {
 	heap   heldHeap
-	spare  []*held // to be used again
-	bytes  int     // held
-	shares map[netip.Addr]share
+	spare  []*held              // to be used again
+	bytes  int                  // held
+	shares map[netip.Addr]share // by sharer
 	order  uint64
 }
 
@@ -59,7 +70,7 @@ func (q *heldQueue) hold(now time.Time, p *exchange.Reply, told *exchange.Record
 	if n == 0 {
 		return true
 	}
-	from := told.From.Addr()
+	from := sharer(told.From.Addr())
 	its := q.shares[from]
 	if n > min(maxHeld-len(q.heap), maxShare-its.number) || len(p.Data) > min(maxHeldBytes-q.bytes, maxShareBytes-its.bytes)/n {
 		return false

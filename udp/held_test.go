@@ -195,6 +195,19 @@ func TestHeldQueueShares(t *testing.T) {
 		}
 	}
 	var q heldQueue
+	for _, c := range []struct {
+		a, b string
+		one  bool
+	}{
+		{"2001:db8::1", "2001:db8::ffff:0:0:2", true}, {"2001:db8::1", "2001:db8:0:1::1", false}, {"::1", "::2", true},
+		{"fe80::1%a", "fe80::1%a", true}, {"10.0.0.1", "10.0.0.2", false},
+	} {
+		a, b := netip.MustParseAddr(c.a), netip.MustParseAddr(c.b)
+		var q heldQueue
+		if !q.putFor(a, "x", 1, maxHeld/4) || q.putFor(b, "x", 1, 1) == c.one {
+			t.Errorf("%s and %s are one source: %v, want %v", a, b, !c.one, c.one)
+		}
+	}
 	for _, a := range []string{"fe80::1%a", "fe80::1%b", "fe80::2%a", "127.0.0.1"} {
 		if !q.putFor(netip.MustParseAddr(a), "x", 1, maxHeld/4) {
 			t.Errorf("no room for %s", a)
