@@ -33,12 +33,13 @@ func (*pingCmd) Help() string {
 A round trip is timed where the kernel hands the request to the network and where it takes the reply from there, so that
 this machine's scheduling is no part of it; where there are no such stamps, by this program, and the summary says so.
 
-Each request ends as received, late (the first good reply took longer than --timeout), lost (none came), pending (cut short),
-or kissed (a server of ntp declined to tell the time, by the kiss code RATE, DENY or RSTR; ping then asks no more). Beside
-these are counted further replies (duplicated), requests answered after a later one was (reordered), and replies that are not
-what was sent (corrupted). Echo carries a random number, a sequence number and a pattern, all of which must come back; NTP's
-replies are known by their origin; each request of time or daytime has a source port of its own, since nothing in the reply
-tells. Jitter is RFC 3550's (section 6.4.1), of round trips.
+Each request ends as received, late (the first good reply took longer than --timeout), lost (none came, or the host said that
+nothing listens there), pending (cut short), or kissed (a server of ntp declined to tell the time, by the kiss code RATE, DENY
+or RSTR; ping then asks no more). Beside these are counted further replies (duplicated), requests answered after a later one was
+(reordered), and replies that are not what was sent (corrupted). Echo carries a random number, a sequence number and a pattern,
+all of which must come back; NTP's replies are known by their origin; each request of time or daytime has a source port of its
+own, since nothing in the reply tells, and what comes four time-outs later may not be heard any more. Jitter is RFC 3550's (section
+6.4.1), of round trips.
 
 An offset is how far the server's clock is from this one's, negative if it is behind. The times in an NTP reply cannot be
 checked: where they are damaged on the way nobody can tell. One such reply spoils the mean, the extremes and the deviation of
@@ -47,12 +48,36 @@ the offsets; the median hardly moves.
 Exit code: 0 if any good reply came, 1 if none did, if the server declined by a kiss, or if the output could not be written;
 2 for bad use.
 
-With --json each line has an event: answered, late, doubled, corrupted, kiss, lost, refused or failed; with seq (from 1), at
-(real time), server, bytes, round_trip_us, stamps (kernel or program), offset_seconds (ntp), code (of a kiss), error. The last
-line's is summary: service, server, sent, received, late, lost, pending, kissed, duplicated, reordered, corrupted, refused,
-unsent, lost_ratio (lost by sent), min_us, median_us, p90_us, p99_us, p999_us, max_us, mean_us, jitter_us (all 0 without a reply),
-kernel_stamped (how many round trips), seconds; of ntp also offset: best_seconds (of the shortest round trip), min_seconds,
-median_seconds, mean_seconds, max_seconds, deviation_seconds.`
+The object that --json prints for each event:
+
+  event                    answered, late, doubled, corrupted, kiss, lost,
+                           refused or failed
+  seq                      which request, from 1; left out where not known
+  at                       real time
+  server
+  bytes                    of the reply
+  round_trip_us
+  stamps                   whose round_trip_us is: kernel, program
+  offset_seconds           of ntp
+  code                     of a kiss
+  error                    of refused and failed
+
+and at the end:
+
+  event                    summary
+  service, server
+  sent                     requests: received, late, lost, pending and kissed
+                           together
+  duplicated, reordered, corrupted, refused
+  unsent                   requests that never left
+  lost_ratio               lost by sent, from 0 to 1
+  min_us, median_us, p90_us, p99_us, p999_us, max_us, mean_us, jitter_us
+                           of round trips; all 0 without a reply
+  kernel_stamped           how many of them the kernel stamped
+  seconds                  it all took
+  offset                   of ntp: best_seconds (of the shortest round trip),
+                           min_seconds, median_seconds, mean_seconds,
+                           max_seconds, deviation_seconds`
 }
 
 // Run pings until the count is reached, the env's context is done, or the output fails.
@@ -88,17 +113,21 @@ func (c *pingCmd) Run(e *env) error {
 	case err != nil:
 		return err
 	case sum.Received+sum.Late == 0:
-		return fmt.Errorf("no good reply for %v/udp from %v: %s sent%s", kind, sum.Server, plural(int(sum.Sent), "datagram"),
-			refusedToo(sum.Refused))
+		return fmt.Errorf("no good reply for %v/udp from %v: %s", kind, sum.Server, instead(sum))
 	}
 	return nil
 }
 
-func refusedToo(n uint64) string {
-	if n == 0 {
-		return ""
+// instead is what came where no good reply did.
+func instead(sum probe.Summary) string {
+	text := plural(int(sum.Sent), "datagram") + " sent"
+	if sum.Corrupted > 0 {
+		text += ", " + plural(int(sum.Corrupted), "corrupted datagram") + " came back"
 	}
-	return ", nothing listens there"
+	if sum.Refused > 0 {
+		text += ", nothing listens there"
+	}
+	return text
 }
 
 // check refuses what cannot be measured.

@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"net/netip"
 	"strings"
 	"time"
 
@@ -45,14 +46,22 @@ func (s *pingShower) event(ev probe.Event) {
 		s.eventJSON(ev)
 	case s.asJSON:
 	case ev.Kind == probe.Began:
-		name := s.name
-		if target, err := ask.ParseTarget(s.name); err == nil {
-			name = target.Host
-		}
-		s.printf("PING %s (%v): %v, %s\n", name, ev.Server, s.kind, plural(s.size, "byte"))
+		s.printf("PING %s: %v, %s\n", s.who(ev.Server), s.kind, plural(s.size, "byte"))
 	case !s.quiet:
 		s.printf("%s\n", s.line(ev))
 	}
+}
+
+// who is the server, by its name too if it was asked for by one.
+func (s *pingShower) who(server netip.AddrPort) string {
+	target, err := ask.ParseTarget(s.name)
+	if err != nil {
+		return server.String()
+	}
+	if _, err := netip.ParseAddr(target.Host); err == nil {
+		return server.String()
+	}
+	return fmt.Sprintf("%s (%v)", target.Host, server)
 }
 
 // line is what a person reads of an event.
@@ -63,19 +72,15 @@ func (s *pingShower) line(ev probe.Event) string {
 	case probe.Lost:
 		return fmt.Sprintf("no reply: seq=%d within %v", ev.Seq, s.timeout)
 	case probe.Refused:
-		return fmt.Sprintf("%v: connection refused: nothing listens there", ev.Server)
+		return fmt.Sprintf("%v:%s refused: nothing listens there", ev.Server, numbered(ev.Seq))
 	case probe.Failed:
-		text := fmt.Sprintf("%v: %v", ev.Server, ev.Err)
 		if ev.Seq > 0 {
-			text = fmt.Sprintf("%v: seq=%d not sent: %v", ev.Server, ev.Seq, ev.Err)
+			return fmt.Sprintf("%v: seq=%d not sent: %v", ev.Server, ev.Seq, ev.Err)
 		}
-		return text
+		return fmt.Sprintf("%v: %v", ev.Server, ev.Err)
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s from %v:", plural(len(ev.Reply), "byte"), ev.Server)
-	if ev.Seq > 0 {
-		fmt.Fprintf(&b, " seq=%d", ev.Seq)
-	}
+	fmt.Fprintf(&b, "%s from %v:%s", plural(len(ev.Reply), "byte"), ev.Server, numbered(ev.Seq))
 	if ev.Kind == probe.Corrupted {
 		b.WriteString(" corrupted: not what was sent")
 		if s.kind != service.Echo {
@@ -96,17 +101,21 @@ func (s *pingShower) line(ev probe.Event) string {
 	return b.String()
 }
 
+// numbered is which request an event is of, if that is known.
+func numbered(seq uint64) string {
+	if seq == 0 {
+		return ""
+	}
+	return fmt.Sprintf(" seq=%d", seq)
+}
+
 // summary prints what ping has measured.
 func (s *pingShower) summary(sum probe.Summary) {
 	if s.asJSON {
 		s.encode(s.summaryJSON(sum))
 		return
 	}
-	name := s.name
-	if name == "" {
-		name = sum.Server.String()
-	}
-	s.printf("\n--- %s %v ping statistics ---\n", name, s.kind)
+	s.printf("\n--- %s %v ping statistics ---\n", s.who(sum.Server), s.kind)
 	parts := []string{
 		fmt.Sprintf("%d sent", sum.Sent), fmt.Sprintf("%d received", sum.Received),
 		fmt.Sprintf("%d lost (%s%%)", sum.Lost, percent(sum.Lost, sum.Sent)),

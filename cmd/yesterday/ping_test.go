@@ -73,7 +73,7 @@ func TestPingShowsFaults(t *testing.T) {
 		t.Errorf("exit code %d, %s", code, errs)
 	}
 	for _, want := range []string{
-		`(?m)^PING 127\.0\.0\.1 \(` + addr + `\): echo, 56 bytes$`,
+		`(?m)^PING ` + addr + `: echo, 56 bytes$`,
 		`(?m)^56 bytes from ` + addr + `: seq=1 time=\d+\.\d{3} ms$`,
 		`(?m)^no reply: seq=2 within 2s$`,
 		`(?m)^56 bytes from ` + addr + `: seq=3 time=\d+\.\d{3} ms \(duplicate\)$`,
@@ -183,7 +183,7 @@ func TestPingLines(t *testing.T) {
 	for want, ev := range map[string]probe.Event{
 		"3 bytes from 192.0.2.1:7: seq=7 kiss code DENY: access denied":    {Kind: probe.Kissed, Seq: 7, Code: "DENY"},
 		"no reply: seq=7 within 1s":                                        {Kind: probe.Lost, Seq: 7},
-		"192.0.2.1:7: connection refused: nothing listens there":           {Kind: probe.Refused, Err: io.EOF},
+		"192.0.2.1:7: refused: nothing listens there":           {Kind: probe.Refused, Err: io.EOF},
 		"192.0.2.1:7: seq=7 not sent: EOF":                                 {Kind: probe.Failed, Seq: 7, Err: io.EOF},
 		"192.0.2.1:7: EOF":                                                 {Kind: probe.Failed, Err: io.EOF},
 		"3 bytes from 192.0.2.1:7: seq=7 time=1500.000 ms (late)":          {Kind: probe.Late, Seq: 7, RoundTrip: 1500 * time.Millisecond},
@@ -221,6 +221,30 @@ func TestPercent(t *testing.T) {
 	} {
 		if got := percent(c.n, c.of); got != c.want {
 			t.Errorf("%d of %d: %s, want %s", c.n, c.of, got, c.want)
+		}
+	}
+}
+
+func TestPingSaysWhatCameInstead(t *testing.T) {
+	addr := faulty(t, func(_ int, data []byte) [][]byte {
+		data[len(data)-1]++
+		return [][]byte{data, data}
+	})
+	_, errs, code := ran(t, env{}, "ping", "-c", "1", "--timeout", "300ms", addr)
+	if want := "yesterday: no good reply for echo/udp from " + addr + ": 1 datagram sent, 2 corrupted datagrams came back\n"; code != 1 || errs != want {
+		t.Errorf("exit code %d, %q, want %q", code, errs, want)
+	}
+}
+
+// Head and foot name the server once.
+func TestPingNamesTheServer(t *testing.T) {
+	for name, want := range map[string]string{
+		"": "localhost (192.0.2.1:7)", ":echo": "localhost (192.0.2.1:7)", "time.example.org:7": "time.example.org (192.0.2.1:7)",
+		"192.0.2.1": "192.0.2.1:7", "192.0.2.1:echo": "192.0.2.1:7",
+	} {
+		s := pingShower{name: name}
+		if got := s.who(netip.MustParseAddrPort("192.0.2.1:7")); got != want {
+			t.Errorf("%q: %s, want %s", name, got, want)
 		}
 	}
 }

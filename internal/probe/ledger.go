@@ -98,6 +98,21 @@ func (l *ledger) kiss(a arrival) (Event, bool) {
 	return Event{Kind: Kissed, Seq: seq + 1, At: a.at, Reply: a.data, Code: string(a.data[12:16])}, true
 }
 
+// refuse takes in that the host said of a request that left by handle that nothing listens there. Which it was is known where it
+// has a port of its own, or is the only one under way: then it is lost.
+func (l *ledger) refuse(handle uint64, at time.Time) Event {
+	e := Event{Kind: Refused, At: at}
+	l.refused++
+	seq, known := handle, l.ownedByPort
+	if !known {
+		seq, known = l.matcher.only()
+	}
+	if known && l.matcher.decline(seq) {
+		e.Seq = seq + 1
+	}
+	return e
+}
+
 // torn is by how much the two clocks of one time.Now may differ that was interrupted between them.
 const torn = 10 * time.Millisecond
 

@@ -15,6 +15,7 @@ const (
 	waiting  uint8 = iota
 	settled        // answered, or late
 	timedOut       // lost, unless it turns out to be late
+	declined       // lost before its time-out, as far as the host says
 )
 
 // A matcher knows the requests of a run by their sequence numbers, which begin at 0 and have no gaps, and counts what
@@ -109,13 +110,34 @@ func (m *matcher) settle(seq uint64) bool {
 	switch r.state {
 	case settled:
 		return false
-	case timedOut:
+	case timedOut, declined:
 		m.lost--
 	case waiting:
 		m.waiting--
 	}
 	r.state = settled
 	return true
+}
+
+// decline takes in that the host has no reply to the request seq, and tells whether it was under way.
+func (m *matcher) decline(seq uint64) bool {
+	if !m.isWaiting(seq) {
+		return false
+	}
+	m.slots[seq&m.mask].state = declined
+	m.waiting--
+	m.lost++
+	return true
+}
+
+// only is the request that is under way, and whether there is one alone.
+func (m *matcher) only() (seq uint64, ok bool) {
+	if m.waiting != 1 {
+		return 0, false
+	}
+	for seq = m.oldest; m.slots[seq&m.mask].state != waiting; seq++ {
+	}
+	return seq, true
 }
 
 // expire gives up the requests that have waited too long at now.

@@ -46,7 +46,7 @@ const (
 	Corrupted                  // a reply that is not what was sent, or no reply of that service
 	Kissed                     // an NTP server declines to tell the time, by Code; it is not asked again
 	Lost                       // no good reply within the time-out; one may still come late
-	Refused                    // the host says that nothing listens there, to which of the requests is not known
+	Refused                    // the host says that nothing listens there: the request, if it is known which, is lost
 	Failed                     // Err is why a request could not be sent, or a socket not be read
 )
 
@@ -71,7 +71,7 @@ type Summary struct {
 	Sent     uint64
 	Received uint64 // answered in time
 	Late     uint64
-	Lost     uint64
+	Lost     uint64 // no good reply came within the time-out, or the host said that none will
 	Pending  uint64 // neither answered nor timed out when Ping ended
 	Kissed   uint64 // the server declined to answer, by a kiss code
 
@@ -169,8 +169,12 @@ type pinging struct {
 // own tells whether each request has a port of its own.
 func (p *pinging) own() bool { return p.Service == service.Time || p.Service == service.Daytime }
 
-// ports is how many such ports are kept open.
-func (p *pinging) ports() uint64 { return uint64(max(p.Timeout/p.Interval+2, 64)) }
+// ports is how many such ports are kept open: as long as a reply may come in time, and as far as there are ports, three time-outs
+// more, to hear what is late.
+func (p *Ping) ports() uint64 {
+	inTime := p.Timeout/p.Interval + 2
+	return uint64(max(inTime, min(max(4*inTime, 64), MaxPorts)))
+}
 
 func (p *pinging) tell(e Event) {
 	if e.Server = p.server; p.Each != nil {
@@ -260,7 +264,7 @@ func (p *pinging) send() error {
 	}
 	before, err := p.network.send(handle, p.ledger.next(), p.ledger.request())
 	if refused(err) { // that was said of an earlier one
-		if err := p.refuse(err); err != nil {
+		if err := p.refuse(handle, err); err != nil {
 			return err
 		}
 		before, err = p.network.send(handle, p.ledger.next(), p.ledger.request())
@@ -289,13 +293,13 @@ func (p *pinging) unsent(err error) error {
 	return nil
 }
 
-func (p *pinging) refuse(err error) error {
+func (p *pinging) refuse(handle uint64, err error) error {
+	e := p.ledger.refuse(handle, time.Now())
+	e.Err = err
+	p.tell(e)
 	if !p.last && p.ledger.trips.count == 0 {
-		p.tell(Event{Kind: Refused, At: time.Now(), Err: err})
 		return errNext
 	}
-	p.ledger.refused++
-	p.tell(Event{Kind: Refused, At: time.Now(), Err: err})
 	return nil
 }
 
@@ -315,7 +319,7 @@ func (p *pinging) catchUp() {
 func (p *pinging) take(a arrival) error {
 	switch {
 	case refused(a.err):
-		return p.refuse(a.err)
+		return p.refuse(a.handle, a.err)
 	case a.err != nil:
 		p.tell(Event{Kind: Failed, At: time.Now(), Err: a.err})
 		return nil

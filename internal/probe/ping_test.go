@@ -294,52 +294,38 @@ func TestPingCountsRefusals(t *testing.T) {
 }
 
 // Without the kernel's stamps on both ends a round trip is said to be this program's.
-func TestLedgerStamps(t *testing.T) {
-	begun := time.Now()
-	us := time.Microsecond
-	for name, c := range map[string]struct {
-		stamp         time.Duration // of the request; 0: none
-		kernel        bool          // of the reply
-		want          time.Duration
-		wantsToKernel bool
-	}{
-		"both":                 {10 * us, true, 90 * us, true},
-		"none":                 {0, false, 100 * us, false},
-		"only the reply's":     {0, true, 100 * us, false},
-		"only the request's":   {10 * us, false, 90 * us, false},
-		"one that cannot be":   {2 * time.Second, true, 100 * us, false},
-		"one from long before": {-time.Second, true, 100 * us, false},
-	} {
-		l := newLedger(service.Echo, newQuestions(service.Echo, 16), begun, time.Second, time.Second)
-		request := bytes.Clone(l.request())
-		l.sent(begun)
-		if c.stamp != 0 {
-			l.stamp(arrival{sent: true, at: begun.Add(c.stamp), kernel: true})
-		}
-		l.stamp(arrival{sent: true, seq: 77, at: begun, kernel: true}) // of nothing
-		e, ok := l.reply(arrival{data: request, at: begun.Add(100 * us), kernel: c.kernel})
-		if !ok || e.Kind != Answered || e.RoundTrip != c.want || e.Kernel != c.wantsToKernel {
-			t.Errorf("%s: %+v", name, e)
-		}
-	}
-}
-
 // Two kernel stamps are as far apart as they say, whatever the monotonic readings that came with them; unless the host's
 // clock was set in between.
-func TestApart(t *testing.T) {
-	const short, right = 4767 * time.Microsecond, 5 * time.Millisecond
-	for _, test := range []struct {
-		monotonic, host time.Duration
-		stamps          bool
-		want            time.Duration
+// What arrives out of order is reordered; what is only read so is not. A reply cannot be earlier than its request, whatever the
+// stamps say.
+// A refusal is a request's where it can be no other's, and that request is lost at once.
+// The only request under way ends with its refusal, not with its time-out.
+func TestPingEndsWithARefusal(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := newFakeNetwork(service.Echo, nil)
+		n.plan = func(uint64) []fakeReply {
+			go n.pass(arrival{err: syscall.ECONNREFUSED})
+			return nil
+		}
+		p := Ping{Service: service.Echo, Servers: []netip.AddrPort{somebody}, Count: 2, Interval: time.Millisecond, Timeout: time.Hour, Size: 16, connect: n.connect}
+		s, err := p.Run(t.Context())
+		if err != nil || s.Sent != 2 || s.Lost != 2 || s.Refused != 2 || s.Took != time.Millisecond {
+			t.Errorf("%+v, %v", s, err)
+		}
+	})
+}
+
+// A port stays open for what is late, as far as there are ports.
+func TestPingPorts(t *testing.T) {
+	for _, c := range []struct {
+		timeout, interval time.Duration
+		want              uint64
 	}{
-		{short, right, true, right},
-		{short, right, false, short},
-		{right, time.Hour, true, right},
-		{right, -time.Hour, true, right},
+		{time.Second, time.Second, 64}, {100 * time.Millisecond, time.Millisecond, 408}, {2 * time.Second, time.Millisecond, MaxPorts},
+		{MaxPorts * time.Millisecond, time.Millisecond, MaxPorts + 2},
 	} {
-		if got := apart(test.monotonic, test.host, test.stamps); got != test.want {
-			t.Errorf("%+v: %v", test, got)
+		if got := (&Ping{Timeout: c.timeout, Interval: c.interval}).ports(); got != c.want {
+			t.Errorf("%+v: %d", c, got)
 		}
 	}
 }
