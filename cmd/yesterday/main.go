@@ -91,6 +91,7 @@ func run(args []string, e *env) int {
 	if err != nil {
 		panic(err) // the tags above are wrong, whatever the user said
 	}
+	var command *kong.Context // nil where args could not be parsed
 	code, err := func() (code int, err error) {
 		defer func() {
 			if v := recover(); v != nil {
@@ -103,8 +104,7 @@ func run(args []string, e *env) int {
 		if len(args) == 0 {
 			args = []string{"--help"}
 		}
-		command, err := parser.Parse(signedWords(args))
-		if err != nil {
+		if command, err = parser.Parse(signedWords(args)); err != nil {
 			return exitUsage, usageError{err}
 		}
 		return exitGood, command.Run(e)
@@ -116,11 +116,15 @@ func run(args []string, e *env) int {
 	if _, quotes := errors.AsType[*config.FileError](err); !quotes {
 		message = strings.ReplaceAll(message, "\n", " ")
 	}
-	fmt.Fprintln(e.stderr, "yesterday: "+message)
+	exit = exitFailed
 	if _, ok := errors.AsType[usageError](err); ok {
-		return exitUsage
+		exit = exitUsage
+		if command != nil {
+			message = fromEnvironment(command, message)
+		}
 	}
-	return exitFailed
+	fmt.Fprintln(e.stderr, "yesterday: "+message)
+	return exit
 }
 
 // exiting unwinds from kong's --help and --version, which would end the process.

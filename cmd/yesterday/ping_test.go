@@ -183,7 +183,7 @@ func TestPingLines(t *testing.T) {
 	for want, ev := range map[string]probe.Event{
 		"3 bytes from 192.0.2.1:7: seq=7 kiss code DENY: access denied":    {Kind: probe.Kissed, Seq: 7, Code: "DENY"},
 		"no reply: seq=7 within 1s":                                        {Kind: probe.Lost, Seq: 7},
-		"192.0.2.1:7: refused: nothing listens there":           {Kind: probe.Refused, Err: io.EOF},
+		"192.0.2.1:7: refused: nothing listens there":                      {Kind: probe.Refused, Err: io.EOF},
 		"192.0.2.1:7: seq=7 not sent: EOF":                                 {Kind: probe.Failed, Seq: 7, Err: io.EOF},
 		"192.0.2.1:7: EOF":                                                 {Kind: probe.Failed, Err: io.EOF},
 		"3 bytes from 192.0.2.1:7: seq=7 time=1500.000 ms (late)":          {Kind: probe.Late, Seq: 7, RoundTrip: 1500 * time.Millisecond},
