@@ -3,16 +3,12 @@ package udp
 import (
 	"bytes"
 	"context"
-	"errors"
 	"net"
 	"net/netip"
-	"runtime"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
-	"github.com/yesterday-time/yesterday/clock"
 	"github.com/yesterday-time/yesterday/exchange"
 	"github.com/yesterday-time/yesterday/internal/golden"
 	"github.com/yesterday-time/yesterday/service"
@@ -110,67 +106,6 @@ func TestLongestDatagram(t *testing.T) {
 	}
 }
 
-func TestIPv6(t *testing.T) {
-	addr, _ := serve(t, new(Server), netip.MustParseAddrPort("[::1]:0"), 1)
-	if got := ask(t, dial(t, addr), []byte("six")); string(got) != "six" {
-		t.Errorf("reply %q", got)
-	}
-}
-
-// The Server on all addresses speaks IPv4 and IPv6, and tells its Handler both in their own dress.
-func TestWildcardSpeaksBoth(t *testing.T) {
-	var mu sync.Mutex
-	var seen []netip.Addr
-	s := &Server{NewHandler: func(int) exchange.Handler {
-		return exchange.HandlerFunc(func(p *exchange.Reply, r *exchange.Request) exchange.Verdict {
-			mu.Lock()
-			defer mu.Unlock()
-			seen = append(seen, r.From.Addr())
-			return echo.Serve(p, r)
-		})
-	}}
-	addr, _ := serve(t, s, netip.AddrPort{}, 1)
-	for i, host := range []string{"127.0.0.1", "::1"} {
-		want := netip.MustParseAddr(host)
-		ask(t, dial(t, netip.AddrPortFrom(want, addr.Port())), []byte("hi"))
-		mu.Lock()
-		if seen[i] != want {
-			t.Errorf("from %v, want %v", seen[i], want)
-		}
-		mu.Unlock()
-	}
-}
-
-func TestPortIsNotShared(t *testing.T) {
-	for _, addr := range []string{"127.0.0.1:0", "[::]:0"} {
-		for _, shards := range []int{1, 2} {
-			l, err := Listen(netip.MustParseAddrPort(addr), shards)
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer l.Close()
-			for _, shards := range []int{1, 2} {
-				second, err := Listen(l.Addr(), shards)
-				if !errors.Is(err, syscall.EADDRINUSE) {
-					t.Errorf("a second Listener on %v: %v", l.Addr(), err)
-				}
-				if err == nil {
-					second.Close()
-				}
-			}
-		}
-	}
-}
-
-func TestListenRefuses(t *testing.T) {
-	for _, addr := range []string{"192.0.2.1:0", "[fe80::1%nosuch]:0"} {
-		if l, err := Listen(netip.MustParseAddrPort(addr), 1); err == nil {
-			l.Close()
-			t.Errorf("%s was bound", addr)
-		}
-	}
-}
-
 // Every shard answers, each with a Handler of its own.
 func TestShards(t *testing.T) {
 	const shards, clients = 4, 200
@@ -194,75 +129,6 @@ func TestShards(t *testing.T) {
 	}
 	if len(made) != shards {
 		t.Errorf("handlers for shards %v, want %d", made, shards)
-	}
-}
-
-// What was received before the stop is answered, and counted, before Serve returns.
-func TestShutdownAnswersWhatWasReceived(t *testing.T) {
-	const waiting = 100
-	l, err := Listen(loopback, 1)
-	if err != nil {
-		t.Fatal(err)
-	}
-	conn := dial(t, l.Addr())
-	for i := range waiting {
-		if _, err := conn.Write([]byte{byte(i)}); err != nil {
-			t.Fatal(err)
-		}
-	}
-	s := &Server{NewHandler: func(int) exchange.Handler { return echo }}
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel() // before it has begun
-	if err := s.Serve(ctx, l); err != ErrServerClosed {
-		t.Errorf("Serve: %v, want %v", err, ErrServerClosed)
-	}
-	if n := s.Counts(); n.Answered() != waiting {
-		t.Errorf("%d answered, want %d", n.Answered(), waiting)
-	}
-	buf := make([]byte, 16)
-	for i := range waiting {
-		if n, err := conn.Read(buf); err != nil || n != 1 || buf[0] != byte(i) {
-			t.Fatalf("reply %d: % x, %v", i, buf[:n], err)
-		}
-	}
-}
-
-func TestServeReturnsErrServerClosed(t *testing.T) {
-	for name, stop := range map[string]func(*Server) error{
-		"Shutdown": func(s *Server) error { return s.Shutdown(context.Background()) },
-		"Close":    (*Server).Close,
-	} {
-		t.Run(name, func(t *testing.T) {
-			s := new(Server)
-			addr, ended := serve(t, s, loopback, 2)
-			ask(t, dial(t, addr), []byte("x"))
-			if err := stop(s); err != nil {
-				t.Error(err)
-			}
-			if err := <-ended; err != ErrServerClosed {
-				t.Errorf("Serve: %v", err)
-			}
-			if err := stop(s); err != nil {
-				t.Errorf("a second time: %v", err)
-			}
-			l, err := Listen(addr, 1) // free again
-			if err != nil {
-				t.Fatal(err)
-			}
-			if err := s.Serve(t.Context(), l); err != ErrServerClosed {
-				t.Errorf("Serve after it: %v", err)
-			}
-		})
-	}
-}
-
-func TestShutdownBeforeServe(t *testing.T) {
-	s := new(Server)
-	if err := s.Shutdown(t.Context()); err != nil {
-		t.Error(err)
-	}
-	if n := s.Counts(); n != (exchange.Counts{}) {
-		t.Errorf("counts %+v", n)
 	}
 }
 
@@ -374,85 +240,4 @@ func FuzzDatagram(f *testing.F) {
 			t.Errorf("% x came back as % x", data, got)
 		}
 	})
-}
-
-// BenchmarkRoundTrip has one request outstanding, BenchmarkWindow 64: an op is a request answered.
-func BenchmarkRoundTrip(b *testing.B) {
-	conn := benchmarkServer(b)
-	request, reply := make([]byte, 4), make([]byte, 16)
-	for b.Loop() {
-		conn.Write(request)
-		if _, err := conn.Read(reply); err != nil {
-			b.Fatal(err)
-		}
-	}
-}
-
-func BenchmarkWindow(b *testing.B) {
-	conn := benchmarkServer(b)
-	request, reply := make([]byte, 4), make([]byte, 16)
-	outstanding := 0
-	for b.Loop() {
-		conn.Write(request)
-		if outstanding++; outstanding < 64 {
-			continue
-		}
-		for ; outstanding > 0; outstanding-- {
-			if _, err := conn.Read(reply); err != nil {
-				b.Fatal(err)
-			}
-		}
-	}
-}
-
-func benchmarkServer(b *testing.B) *net.UDPConn {
-	tap := exchange.NewTap()
-	go tap.Run(b.Context(), func([]exchange.Record, uint64) {})
-	s := &Server{Tap: tap, NewHandler: func(int) exchange.Handler {
-		yesterday := clock.Offset(-24 * time.Hour)
-		return exchange.HandlerFunc(func(p *exchange.Reply, r *exchange.Request) exchange.Verdict {
-			r.Clock = yesterday
-			return service.TimeHandler{}.Serve(p, r)
-		})
-	}}
-	addr, _ := serve(b, s, loopback, 1)
-	return dial(b, addr)
-}
-
-// A Shutdown is heard under load: a socket that always has more to read is no reason to go on.
-func TestShutdownUnderFlood(t *testing.T) {
-	s := new(Server)
-	addr, ended := serve(t, s, loopback, 1)
-	over := make(chan struct{})
-	var flood sync.WaitGroup
-	for range 2 {
-		conn := dial(t, addr)
-		flood.Go(func() {
-			data := make([]byte, 8)
-			for {
-				select {
-				case <-over:
-					return
-				default:
-					conn.Write(data)
-				}
-			}
-		})
-	}
-	for n := (exchange.Counts{}); n.Answered() < 1000; n = s.Counts() { // until the flood is on
-		runtime.Gosched()
-	}
-	stopped := make(chan error, 1)
-	go func() { stopped <- s.Shutdown(t.Context()) }()
-	select {
-	case err := <-stopped:
-		if err != nil {
-			t.Error(err)
-		}
-		<-ended
-	case <-time.After(patience):
-		t.Error("Shutdown waits for the flood to end")
-	}
-	close(over)
-	flood.Wait()
 }
