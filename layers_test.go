@@ -11,6 +11,7 @@ import (
 var layers = []string{
 	"internal/nearest",
 	"internal/cpus",
+	"internal/ipv6",
 	"internal/mmsg",
 	"clock",
 	"wire/rfc868",

@@ -13,6 +13,7 @@ import (
 
 	"github.com/yesterday-time/yesterday/clock"
 	"github.com/yesterday-time/yesterday/exchange"
+	"github.com/yesterday-time/yesterday/internal/ipv6"
 )
 
 // planned answers a datagram such as "20ms 2 whatever" with itself, a delay of 20 ms and two copies, and any other at once.
@@ -312,16 +313,23 @@ func TestHeldUnsent(t *testing.T) {
 func TestHeldSpeakBoth(t *testing.T) {
 	s := &Server{NewHandler: newPlanned}
 	addr, _ := serve(t, s, netip.AddrPort{}, 1)
-	var conns []*net.UDPConn
-	for i, host := range []string{"127.0.0.1", "::1", "127.0.0.1", "::1"} {
-		conns = append(conns, dial(t, netip.AddrPortFrom(netip.MustParseAddr(host), addr.Port())))
-		write(t, conns[i], fmt.Sprint("5ms 1 ", i))
-	}
-	for i, conn := range conns {
-		want := fmt.Sprint("5ms 1 ", i)
-		if got := read(t, conn, 2); !slices.Equal(got, []string{want, want}) {
-			t.Errorf("replies %q, want two of %q", got, want)
-		}
+	for _, second := range []string{"127.0.0.1", "::1"} {
+		t.Run(second, func(t *testing.T) {
+			if second == "::1" {
+				ipv6.Need(t)
+			}
+			var conns []*net.UDPConn
+			for i, host := range []string{"127.0.0.1", second, "127.0.0.1", second} {
+				conns = append(conns, dial(t, netip.AddrPortFrom(netip.MustParseAddr(host), addr.Port())))
+				write(t, conns[i], fmt.Sprint("5ms 1 ", i))
+			}
+			for i, conn := range conns {
+				want := fmt.Sprint("5ms 1 ", i)
+				if got := read(t, conn, 2); !slices.Equal(got, []string{want, want}) {
+					t.Errorf("replies %q, want two of %q", got, want)
+				}
+			}
+		})
 	}
 }
 

@@ -42,9 +42,7 @@ func receive(t *testing.T, s *shard) {
 
 func TestHoldingAllocatesNothing(t *testing.T) {
 	tap := exchange.NewTap()
-	for name, addr := range map[string]netip.AddrPort{
-		"IPv4": loopback, "IPv6": netip.MustParseAddrPort("[::1]:0"), "all of IPv4": netip.MustParseAddrPort("0.0.0.0:0"), "all": {},
-	} {
+	onEach(t, func(t *testing.T, addr netip.AddrPort) {
 		s, conn := still(t, addr, tap.Ring())
 		s.handler = delayed
 		data, reply := []byte("hello"), make([]byte, 16)
@@ -72,12 +70,12 @@ func TestHoldingAllocatesNothing(t *testing.T) {
 				conn.Read(reply)
 			}
 		}); n != 0 {
-			t.Errorf("%s: %v allocations a batch", name, n)
+			t.Errorf("%v allocations a batch", n)
 		}
 		if got := s.counters.Load().Verdicts[exchange.Answer]; got != 2*501 {
-			t.Errorf("%s: %d answered, want %d", name, got, 2*501)
+			t.Errorf("%d answered, want %d", got, 2*501)
 		}
-	}
+	})
 }
 
 // The reply to a datagram sent to one of many addresses leaves from it, later too, and when others were asked meanwhile.

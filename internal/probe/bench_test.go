@@ -11,17 +11,30 @@ import (
 	"testing"
 	"time"
 
+	"github.com/yesterday-time/yesterday/internal/ipv6"
 	"github.com/yesterday-time/yesterday/service"
 )
+
+// boundTo is a socket bound to address until the test ends.
+func boundTo(t testing.TB, address string) *net.UDPConn {
+	t.Helper()
+	bind := netip.MustParseAddrPort(address)
+	if bind.Addr().Is6() {
+		ipv6.Need(t)
+	}
+	conn, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(bind))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	return conn
+}
 
 // server answers each datagram with what reply makes of the request, each reply in turn, until the test ends.
 func server(t testing.TB, address string, reply func(data []byte) [][]byte) netip.AddrPort {
 	t.Helper()
-	conn, err := net.ListenPacket("udp", address)
-	if err != nil {
-		t.Skipf("no %s here: %v", address, err)
-	}
-	conn.(*net.UDPConn).SetReadBuffer(8 << 20)
+	conn := boundTo(t, address)
+	conn.SetReadBuffer(8 << 20)
 	var done sync.WaitGroup
 	t.Cleanup(func() { conn.Close(); done.Wait() })
 	done.Go(func() {

@@ -21,29 +21,27 @@ import (
 // Where nothing listens that is heard and counted, from one address or from several, from one port or from several.
 func TestBenchHearsRefusalsOnEachSocket(t *testing.T) {
 	for _, address := range []string{"127.0.0.1:0", "[::1]:0"} {
-		for _, c := range []struct{ sockets, sources int }{{1, 0}, {3, 0}, {1, 1}, {1, 20}, {3, 20}} {
-			conn, err := net.ListenPacket("udp", address)
-			if err != nil {
-				t.Logf("no %s here: %v", address, err)
-				continue
-			}
-			to := conn.LocalAddr().(*net.UDPAddr).AddrPort()
-			conn.Close()
-			b := Bench{Service: service.Echo, Server: to, Rate: 1000, Duration: 100 * time.Millisecond, Timeout: 20 * time.Millisecond, Size: 16, Sockets: c.sockets}
-			if c.sources > 0 {
-				if b.Sources, _ = appendRange(nil, netip.MustParseAddr("127.1.0.1"), c.sources); to.Addr().Is6() {
-					b.Sources = []netip.Addr{to.Addr(), to.Addr()} // there is no other
+		t.Run(address, func(t *testing.T) {
+			for _, c := range []struct{ sockets, sources int }{{1, 0}, {3, 0}, {1, 1}, {1, 20}, {3, 20}} {
+				conn := boundTo(t, address)
+				to := conn.LocalAddr().(*net.UDPAddr).AddrPort()
+				conn.Close()
+				b := Bench{Service: service.Echo, Server: to, Rate: 1000, Duration: 100 * time.Millisecond, Timeout: 20 * time.Millisecond, Size: 16, Sockets: c.sockets}
+				if c.sources > 0 {
+					if b.Sources, _ = appendRange(nil, netip.MustParseAddr("127.1.0.1"), c.sources); to.Addr().Is6() {
+						b.Sources = []netip.Addr{to.Addr(), to.Addr()} // there is no other
+					}
+				}
+				r, err := b.Run(t.Context())
+				// Loopback says so at once, of each.
+				if err != nil || r.Refused == 0 || r.Refused > r.Sent || r.Answered != 0 || r.Lost != r.Sent || r.Sent+r.Unsent != 100 || r.Unreachable != 0 {
+					t.Errorf("%+v: %+v, %v", c, r, err)
+				}
+				if r.Busy < 0 || r.Busy > 1 {
+					t.Errorf("busy %v", r.Busy)
 				}
 			}
-			r, err := b.Run(t.Context())
-			// Loopback says so at once, of each.
-			if err != nil || r.Refused == 0 || r.Refused > r.Sent || r.Answered != 0 || r.Lost != r.Sent || r.Sent+r.Unsent != 100 || r.Unreachable != 0 {
-				t.Errorf("%s, %+v: %+v, %v", address, c, r, err)
-			}
-			if r.Busy < 0 || r.Busy > 1 {
-				t.Errorf("busy %v", r.Busy)
-			}
-		}
+		})
 	}
 }
 

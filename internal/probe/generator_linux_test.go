@@ -16,11 +16,7 @@ import (
 // still is a generator whose loop does not run, so that a test can turn it, and the server's socket.
 func still(t *testing.T, kind service.Kind, address string, sockets, sources int) (*generator, *net.UDPConn) {
 	t.Helper()
-	conn, err := net.ListenPacket("udp", address)
-	if err != nil {
-		t.Skipf("no %s here: %v", address, err)
-	}
-	t.Cleanup(func() { conn.Close() })
+	conn := boundTo(t, address)
 	b := &Bench{
 		Service: kind, Server: conn.LocalAddr().(*net.UDPAddr).AddrPort(), Window: 8, Duration: time.Hour, Timeout: time.Second, Size: 32, Sockets: sockets,
 	}
@@ -34,7 +30,7 @@ func still(t *testing.T, kind service.Kind, address string, sockets, sources int
 	}
 	t.Cleanup(g.close)
 	l.epoch = time.Now()
-	return g, conn.(*net.UDPConn)
+	return g, conn
 }
 
 func (g *generator) turnNow(t *testing.T) bool {

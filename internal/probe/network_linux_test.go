@@ -16,24 +16,26 @@ import (
 // Both ends of a round trip over loopback are stamped by the kernel, between the moments at which the program acts.
 func TestKernelStampsBothEnds(t *testing.T) {
 	for _, address := range []string{"127.0.0.1:0", "[::1]:0"} {
-		for _, kind := range []service.Kind{service.Echo, service.Time} {
-			to := server(t, address, func(data []byte) [][]byte { return [][]byte{answerTo(kind, data)} })
-			p := Ping{Service: kind, Servers: []netip.AddrPort{to}, Count: 50, Interval: time.Millisecond, Timeout: 10 * time.Second, Size: 16}
-			begun := time.Now()
-			p.Each = func(e Event) {
-				if e.Kind == Answered && (e.RoundTrip <= 0 || e.RoundTrip > time.Since(begun)) {
-					t.Errorf("a round trip of %v", e.RoundTrip)
+		t.Run(address, func(t *testing.T) {
+			for _, kind := range []service.Kind{service.Echo, service.Time} {
+				to := server(t, address, func(data []byte) [][]byte { return [][]byte{answerTo(kind, data)} })
+				p := Ping{Service: kind, Servers: []netip.AddrPort{to}, Count: 50, Interval: time.Millisecond, Timeout: 10 * time.Second, Size: 16}
+				begun := time.Now()
+				p.Each = func(e Event) {
+					if e.Kind == Answered && (e.RoundTrip <= 0 || e.RoundTrip > time.Since(begun)) {
+						t.Errorf("a round trip of %v", e.RoundTrip)
+					}
+				}
+				s, err := p.Run(t.Context())
+				if err != nil || s.Received != 50 || s.Lost+s.Late+s.Duplicated+s.Corrupted != 0 {
+					t.Errorf("%v: %+v, %v", kind, s, err)
+				}
+				// The kernel begins to stamp a moment after it was asked to.
+				if s.Kernel < 40 {
+					t.Errorf("%v: %d of 50 round trips were stamped by the kernel", kind, s.Kernel)
 				}
 			}
-			s, err := p.Run(t.Context())
-			if err != nil || s.Received != 50 || s.Lost+s.Late+s.Duplicated+s.Corrupted != 0 {
-				t.Errorf("%v %v: %+v, %v", kind, address, s, err)
-			}
-			// The kernel begins to stamp a moment after it was asked to.
-			if s.Kernel < 40 {
-				t.Errorf("%v %v: %d of 50 round trips were stamped by the kernel", kind, address, s.Kernel)
-			}
-		}
+		})
 	}
 }
 
