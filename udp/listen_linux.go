@@ -14,6 +14,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// Hosts without IPv6, or whose ports are taken, are tests' to play.
+var (
+	openSocket = unix.Socket
+	bindSocket = unix.Bind
+)
+
 // A Listener is a bound port: a socket for each shard. Until a Server serves it, what arrives waits in the kernel.
 type Listener struct {
 	addr   netip.AddrPort
@@ -145,15 +151,15 @@ func bind(addr netip.AddrPort, share bool) (fd int, bound netip.AddrPort, err er
 	if ip.Is4() {
 		family = unix.AF_INET
 	}
-	fd, err = unix.Socket(family, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	fd, err = openSocket(family, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return -1, bound, err
 	}
-	defer func() {
+	defer func(fd int) { // the result is another's by then
 		if err != nil {
 			unix.Close(fd)
 		}
-	}()
+	}(fd)
 	if share {
 		if err = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEPORT, 1); err != nil {
 			return -1, bound, err
@@ -172,7 +178,7 @@ func bind(addr netip.AddrPort, share bool) (fd int, bound netip.AddrPort, err er
 		}
 		sa = sa6
 	}
-	if err = unix.Bind(fd, sa); err != nil {
+	if err = bindSocket(fd, sa); err != nil {
 		return -1, bound, err
 	}
 	if sa, err = unix.Getsockname(fd); err != nil {
