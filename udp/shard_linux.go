@@ -51,6 +51,9 @@ type shard struct {
 	failures int    // receives that failed in a row
 
 	fragments bool // replies are cut up where they are too long
+
+	spin    time.Duration // how long it looks for the next datagram before it goes to sleep
+	sendFor time.Duration // how long the replies of one batch may wait for a device that is full
 }
 
 // A queued is what is told of a reply once it is sent.
@@ -61,6 +64,10 @@ type queued struct {
 }
 
 func newShard(l *Listener, i int, service string, h exchange.Handler, ring *exchange.Ring) *shard {
+	spin := spinFor
+	if !cpus.Several() {
+		spin = 0 // there is nobody to wait for while spinning
+	}
 	return &shard{
 		listener: l,
 		fd:       l.fds[i],
@@ -71,6 +78,8 @@ func newShard(l *Listener, i int, service string, h exchange.Handler, ring *exch
 		in:       newInbound(),
 		out:      newOutbound(),
 		zones:    make(map[uint32]string),
+		spin:     spin,
+		sendFor:  sendFor,
 	}
 }
 
@@ -79,10 +88,6 @@ func (s *shard) run() error {
 	// Wake-ups of a thread of its own are not handed over, and batches stay on one core.
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	spin := spinFor
-	if !cpus.Several() {
-		spin = 0 // there is nobody to wait for while spinning
-	}
 	defer s.dropHeld()
 	busy := time.Now()
 	for {
@@ -94,7 +99,7 @@ func (s *shard) run() error {
 			return s.drain()
 		case n > 0:
 			busy = time.Now()
-		case time.Since(busy) >= spin:
+		case time.Since(busy) >= s.spin:
 			s.rest()
 			if err := s.wait(); err != nil {
 				return err
@@ -242,7 +247,7 @@ func (s *shard) sendDue(now time.Time) (all bool) {
 // send sends what is queued. A reply that the system refuses is counted and passed over; so are those that a full
 // device does not take in time.
 func (s *shard) send() {
-	var patience time.Duration // left of sendFor; 0: it was not needed yet
+	var patience time.Duration // left of s.sendFor; 0: it was not needed yet
 	for first := 0; first < s.out.n; {
 		n, errno := s.out.send(s.fd, first)
 		for _, q := range s.queued[first : first+n] {
@@ -288,7 +293,7 @@ func (s *shard) waitToSend(patience *time.Duration) bool {
 		return false
 	}
 	if *patience == 0 {
-		*patience = sendFor
+		*patience = s.sendFor
 	}
 	start := time.Now()
 	timeout := unix.NsecToTimespec(int64(*patience))

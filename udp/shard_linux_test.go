@@ -4,11 +4,13 @@ package udp
 
 import (
 	"context"
+	"encoding/binary"
 	"net"
 	"net/netip"
 	"os"
 	"testing"
 	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 
@@ -68,18 +70,23 @@ func TestBatchLoopAllocatesNothing(t *testing.T) {
 // A request older than a second when it is read gets no answer.
 func TestStale(t *testing.T) {
 	s, conn := still(t, loopback, nil)
-	for _, age := range []time.Duration{0, staleAfter + time.Second, -time.Hour} {
+	for _, age := range []time.Duration{0, time.Second, time.Second + 1, -time.Hour} {
 		conn.Write([]byte("x"))
 		n, errno := s.in.receive(s.fd)
 		if n != 1 || errno != 0 {
 			t.Fatalf("received %d, %v", n, errno)
 		}
-		s.serve(0, time.Now().Add(age))
+		stamp := parseControl(s.in.controls[0][:s.in.messages[0].Header.Controllen]).received
+		s.serve(0, stamp.Add(age))
 		s.send()
 		s.in.reset(n)
+		if got, want := s.counters.Local.Verdicts[exchange.Stale] == 1, age > time.Second; got != want {
+			t.Errorf("after %v: stale %v, want %v", age, got, want)
+		}
+		s.counters.Local.Verdicts[exchange.Stale] = 0
 	}
-	if got := s.counters.Local.Verdicts; got[exchange.Stale] != 1 || got[exchange.Answer] != 2 {
-		t.Errorf("verdicts %v, want one stale and two answers", got)
+	if got := s.counters.Local.Answered(); got != 3 {
+		t.Errorf("%d answered, want 3", got)
 	}
 }
 
@@ -167,6 +174,38 @@ func TestOverflow(t *testing.T) {
 	}
 	if got := s.counters.Load().Overflow; got != lost {
 		t.Errorf("overflow %d, want %d", got, lost)
+	}
+}
+
+// The kernel's count of what it dropped goes on from 0 where its 32 bits end; ours does not. Where it tells none, none is added.
+func TestOverflowWraps(t *testing.T) {
+	s, conn := still(t, loopback, nil)
+	s.overflow = 1<<32 - 2
+	for _, c := range []struct {
+		told bool
+		n    uint32
+		want uint64
+	}{{true, 1<<32 - 1, 1}, {true, 3, 5}, {false, 0, 5}, {true, 3, 5}, {true, 10, 12}} {
+		conn.Write([]byte("x"))
+		n, errno := s.in.receive(s.fd)
+		if n != 1 || errno != 0 {
+			t.Fatalf("received %d, %v", n, errno)
+		}
+		h := &s.in.messages[0].Header
+		h.SetControllen(0)
+		if c.told {
+			m := (*unix.Cmsghdr)(unsafe.Pointer(&s.in.controls[0]))
+			m.Level, m.Type = unix.SOL_SOCKET, unix.SO_RXQ_OVFL
+			m.SetLen(unix.CmsgLen(4))
+			binary.NativeEndian.PutUint32(s.in.controls[0][unix.CmsgLen(0):], c.n)
+			h.SetControllen(unix.CmsgSpace(4))
+		}
+		s.serve(0, time.Now())
+		s.send()
+		s.in.reset(n)
+		if got := s.counters.Local.Overflow; got != c.want {
+			t.Errorf("told %v, %d: overflow %d, want %d", c.told, c.n, got, c.want)
+		}
 	}
 }
 
