@@ -298,11 +298,11 @@ func (s *shard) waitToSend(patience *time.Duration) bool {
 	start := time.Now()
 	timeout := unix.NsecToTimespec(int64(*patience))
 	fds := [1]unix.PollFd{{Fd: int32(s.fd), Events: unix.POLLOUT}}
-	unix.Ppoll(fds[:], &timeout, nil)
+	_, err := unix.Ppoll(fds[:], &timeout, nil)
 	if *patience -= time.Since(start); *patience <= 0 {
 		*patience = -1
 	}
-	return fds[0].Revents&unix.POLLOUT != 0
+	return fds[0].Revents&unix.POLLOUT != 0 || err == unix.EINTR && *patience > 0 // a signal is no answer
 }
 
 // receiveFailed counts an error that passes, and returns one that does not.
