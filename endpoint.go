@@ -197,6 +197,9 @@ func (s *Server) setDefaults() error {
 	return nil
 }
 
+// listenTCP is where tests have a port taken.
+var listenTCP = tcp.Listen
+
 // bind binds one service for each of its transports: with port 0, to one port that is free for all of them.
 func (s *Server) bind(want Service) ([]*endpoint, error) {
 	const tries = 20
@@ -229,7 +232,7 @@ func (s *Server) bindOnce(want Service) (out []*endpoint, err error) {
 		addr = netip.AddrPortFrom(addr.Addr(), l.Addr().Port())
 	}
 	if s.Transports&TCP != 0 && want.Kind.OverTCP() {
-		l, err := tcp.Listen(addr)
+		l, err := listenTCP(addr)
 		if err != nil {
 			return out, fail(TCP, err)
 		}
