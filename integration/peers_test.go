@@ -19,6 +19,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/yesterday-time/yesterday/integration/peers"
+	"github.com/yesterday-time/yesterday/internal/cpus"
 )
 
 // What is written into docs is of at least so many rounds, and of so long at saturation in each.
@@ -280,13 +281,13 @@ func (m *measuring) rest(round int, r *route, ours *peer) {
 			}
 		}
 		time.Sleep(time.Second / 2) // the load's last work is done
-		before, err := ran(pid)
+		before, err := cpus.Ran(pid)
 		if err != nil {
 			return err
 		}
 		begun := time.Now()
 		time.Sleep(m.run.Load.Resting)
-		after, err := ran(pid)
+		after, err := cpus.Ran(pid)
 		if err != nil {
 			return err
 		}

@@ -3,11 +3,9 @@
 package integration
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"runtime"
 	"strconv"
 	"strings"
@@ -17,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/yesterday-time/yesterday/integration/peers"
+	"github.com/yesterday-time/yesterday/internal/cpus"
 )
 
 // busy is how long a core has worked since the machine started, in whatever it is: programs, the kernel, interrupts.
@@ -44,28 +43,6 @@ func busy(core int) (time.Duration, error) {
 		return sum, nil
 	}
 	return 0, fmt.Errorf("/proc/stat has no line %q", name)
-}
-
-// ran is how long the threads that a process has have run, to the nanosecond.
-func ran(pid int) (time.Duration, error) {
-	files, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", pid))
-	if err == nil && len(files) == 0 {
-		err = errors.New("no /proc/PID/task/TID/schedstat here")
-	}
-	var sum time.Duration
-	for _, file := range files {
-		text, e := os.ReadFile(file)
-		if e != nil {
-			return 0, e
-		}
-		on, _, _ := strings.Cut(string(text), " ")
-		n, e := strconv.ParseInt(on, 10, 64)
-		if e != nil {
-			return 0, fmt.Errorf("%s: %w", file, e)
-		}
-		sum += time.Duration(n)
-	}
-	return sum, err
 }
 
 // machine tells of this one.
@@ -131,7 +108,7 @@ func TestRotated(t *testing.T) {
 
 // What the harness reads in /proc moves as it should: a core and a process have worked no less later on.
 func TestWorkIsRead(t *testing.T) {
-	own, err := ran(os.Getpid())
+	own, err := cpus.Ran(os.Getpid())
 	if err != nil {
 		t.Skip(err) // a kernel without CONFIG_SCHED_INFO
 	}

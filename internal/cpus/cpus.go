@@ -1,4 +1,4 @@
-// Package cpus tells what there is to run on.
+// Package cpus tells what there is to run on, and how long a process has.
 package cpus
 
 import (

@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"runtime"
 	"testing"
+	"time"
 )
 
 // A process that may use but one of several CPUs knows of the others.
@@ -35,5 +36,21 @@ func TestSeveral(t *testing.T) {
 	cmd.Env = append(os.Environ(), "ON_ONE_CPU=1")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Errorf("%v: %s", err, out)
+	}
+}
+
+// What a process has run grows as it runs, and no other process's time is told for it.
+func TestRan(t *testing.T) {
+	before, err := Ran(os.Getpid())
+	if err != nil {
+		t.Skip(err)
+	}
+	for after, end := before, time.Now().Add(10*time.Second); after <= before; {
+		if after, err = Ran(os.Getpid()); err != nil || after < 0 || time.Now().After(end) {
+			t.Fatalf("%v after %v, %v", after, before, err)
+		}
+	}
+	if ran, err := Ran(1 << 30); err == nil || ran != 0 {
+		t.Errorf("a process that is none has run %v", ran)
 	}
 }

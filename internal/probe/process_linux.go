@@ -5,9 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"strconv"
 	"time"
+
+	"github.com/yesterday-time/yesterday/internal/cpus"
 )
 
 // tick is the unit of times in /proc/PID/stat, which is the same on all of Go's platforms (USER_HZ).
@@ -31,25 +32,8 @@ func (c cpuTime) since(before cpuTime) time.Duration {
 // processTime reads the CPU time of a process.
 func processTime(pid int) (cpuTime, error) {
 	coarse, err := ticks(pid)
-	return cpuTime{ran(pid), coarse}, err
-}
-
-// ran is the sum of what the threads of a process have run, 0 if that cannot be read.
-func ran(pid int) (sum time.Duration) {
-	files, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", pid))
-	for _, file := range files {
-		text, err := os.ReadFile(file)
-		if err != nil {
-			continue // it has ended
-		}
-		first, _, _ := bytes.Cut(text, []byte(" "))
-		n, err := strconv.ParseInt(string(first), 10, 64)
-		if err != nil {
-			return 0
-		}
-		sum += time.Duration(n)
-	}
-	return sum
+	exact, _ := cpus.Ran(pid)
+	return cpuTime{exact, coarse}, err
 }
 
 // ticks is the CPU time of a process in whole ticks.
