@@ -78,9 +78,43 @@ func TestShardSleeps(t *testing.T) {
 			t.Errorf("it runs on thread %d, and before on %d", again, at)
 		}
 		asleep(t, at)
+		if err := unix.Tgkill(os.Getpid(), at, unix.SIGURG); err != nil { // Go's own, which stops nothing
+			t.Fatal(err)
+		}
+		asleep(t, at)
 		s.listener.stop() // wakes it too
 		if err := <-ended; err != nil {
 			t.Error(err)
 		}
+	}
+}
+
+// A socket that fails again and again is left alone for a while, whatever it has to read.
+func TestFailingSocketRests(t *testing.T) {
+	s, conn := still(t, loopback, nil)
+	write(t, conn, "x")
+	s.failures = batchSize + 1
+	before := time.Now()
+	if err := s.wait(); err != nil {
+		t.Fatal(err)
+	}
+	if took := time.Since(before); took < 10*time.Millisecond {
+		t.Errorf("for %v, want 10 ms", took)
+	}
+	s.failures = batchSize // not yet
+	if err := s.wait(); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := s.turn(); n != 1 || err != nil {
+		t.Errorf("then it receives %d, %v", n, err)
+	}
+}
+
+// A shard does not sleep on a socket that is gone.
+func TestWaitWithoutSocket(t *testing.T) {
+	s, _ := still(t, loopback, nil)
+	s.fd = 1 << 30
+	if err := s.wait(); err == nil {
+		t.Error("no error")
 	}
 }

@@ -154,3 +154,40 @@ func TestFreePortIsFreeForBoth(t *testing.T) {
 		}
 	}
 }
+
+// The buffer is as large as the system lets it be.
+func TestReceiveBuffer(t *testing.T) {
+	l, err := Listen(loopback, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(fd)
+	if unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, 8<<20) != nil { // the administrator's
+		unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, 8<<20)
+	}
+	want, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := unix.GetsockoptInt(l.fds[0], unix.SOL_SOCKET, unix.SO_RCVBUF); got != want || err != nil {
+		t.Errorf("room for %d bytes, %v, want %d", got, err, want)
+	}
+}
+
+func TestZoneID(t *testing.T) {
+	links, err := net.Interfaces()
+	if err != nil || len(links) == 0 {
+		t.Fatalf("interfaces %v, %v", links, err)
+	}
+	for zone, want := range map[string]int64{"": 0, links[0].Name: int64(links[0].Index), "7": 7, "4294967295": 1<<32 - 1, "4294967296": -1, "nosuch": -1} {
+		got, err := zoneID(zone)
+		if (err != nil) != (want < 0) || err == nil && int64(got) != want {
+			t.Errorf("zone %q is %d, %v, want %d", zone, got, err, want)
+		}
+	}
+}

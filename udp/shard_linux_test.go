@@ -5,6 +5,7 @@ package udp
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"net"
 	"net/netip"
 	"os"
@@ -67,44 +68,6 @@ func TestBatchLoopAllocatesNothing(t *testing.T) {
 	})
 }
 
-// A request older than a second when it is read gets no answer.
-func TestStale(t *testing.T) {
-	s, conn := still(t, loopback, nil)
-	for _, age := range []time.Duration{0, time.Second, time.Second + 1, -time.Hour} {
-		conn.Write([]byte("x"))
-		n, errno := s.in.receive(s.fd)
-		if n != 1 || errno != 0 {
-			t.Fatalf("received %d, %v", n, errno)
-		}
-		stamp := parseControl(s.in.controls[0][:s.in.messages[0].Header.Controllen]).received
-		s.serve(0, stamp.Add(age))
-		s.send()
-		s.in.reset(n)
-		if got, want := s.counters.Local.Verdicts[exchange.Stale] == 1, age > time.Second; got != want {
-			t.Errorf("after %v: stale %v, want %v", age, got, want)
-		}
-		s.counters.Local.Verdicts[exchange.Stale] = 0
-	}
-	if got := s.counters.Local.Answered(); got != 3 {
-		t.Errorf("%d answered, want 3", got)
-	}
-}
-
-func TestKernelStamps(t *testing.T) {
-	s, conn := still(t, loopback, nil)
-	before := time.Now()
-	conn.Write([]byte("x"))
-	after := time.Now()
-	if _, errno := s.in.receive(s.fd); errno != 0 {
-		t.Fatal(errno)
-	}
-	c := parseControl(s.in.controls[0][:s.in.messages[0].Header.Controllen])
-	// The kernel's clock and Go's are the same; it is not looked at in between.
-	if c.received.Before(before.Round(0)) || c.received.After(after.Round(0)) {
-		t.Errorf("stamped %v, want it between %v and %v", c.received, before, after)
-	}
-}
-
 // The reply to a datagram sent to one of many addresses leaves from it.
 func TestReplyAddress(t *testing.T) {
 	addr, _ := serve(t, new(Server), netip.AddrPort{}, 1)
@@ -120,25 +83,6 @@ func TestReplyAddress(t *testing.T) {
 				t.Errorf("reply %q", got)
 			}
 		})
-	}
-}
-
-func TestBroadcastIsKnown(t *testing.T) {
-	s, _ := still(t, netip.MustParseAddrPort("0.0.0.0:0"), nil)
-	for host, want := range map[string]bool{"127.255.255.255": true, "127.0.0.1": false} {
-		conn := dial(t, netip.AddrPortFrom(netip.MustParseAddr(host), s.port))
-		if _, err := conn.Write([]byte("x")); err != nil {
-			t.Fatal(err)
-		}
-		if n, errno := s.in.receive(s.fd); n != 1 {
-			t.Fatalf("received %d, %v", n, errno)
-		}
-		s.serve(0, time.Now())
-		if s.request.Multicast != want {
-			t.Errorf("a datagram to %s: multicast %v, want %v", host, s.request.Multicast, want)
-		}
-		s.out.n = 0
-		s.in.reset(1)
 	}
 }
 
@@ -187,10 +131,7 @@ func TestOverflowWraps(t *testing.T) {
 		want uint64
 	}{{true, 1<<32 - 1, 1}, {true, 3, 5}, {false, 0, 5}, {true, 3, 5}, {true, 10, 12}} {
 		conn.Write([]byte("x"))
-		n, errno := s.in.receive(s.fd)
-		if n != 1 || errno != 0 {
-			t.Fatalf("received %d, %v", n, errno)
-		}
+		arrive(t, s)
 		h := &s.in.messages[0].Header
 		h.SetControllen(0)
 		if c.told {
@@ -202,7 +143,7 @@ func TestOverflowWraps(t *testing.T) {
 		}
 		s.serve(0, time.Now())
 		s.send()
-		s.in.reset(n)
+		s.in.reset(1)
 		if got := s.counters.Local.Overflow; got != c.want {
 			t.Errorf("told %v, %d: overflow %d, want %d", c.told, c.n, got, c.want)
 		}
@@ -239,6 +180,29 @@ func TestBrokenSocketEndsServer(t *testing.T) {
 		}
 	case <-time.After(patience):
 		t.Fatal("the server goes on in silence")
+	}
+}
+
+// A socket that breaks while its Server is closed is no error of Serve's.
+func TestBrokenSocketAfterClose(t *testing.T) {
+	s, ended, release := busy(t)
+	null, err := os.Open(os.DevNull)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer null.Close()
+	if err := unix.Dup3(int(null.Fd()), s.shards[0].fd, unix.O_CLOEXEC); err != nil {
+		t.Fatal(err)
+	}
+	stopped := make(chan error, 1)
+	go func() { stopped <- s.Shutdown(context.Background()) }()
+	await(t, s, func() bool { return s.closed })
+	release()
+	if err := <-stopped; err != nil {
+		t.Errorf("Shutdown: %v", err)
+	}
+	if err := <-ended; err != ErrServerClosed {
+		t.Errorf("Serve: %v, want %v", err, ErrServerClosed)
 	}
 }
 
@@ -287,12 +251,34 @@ func TestErrorsThatPass(t *testing.T) {
 	if got := s.counters.Load().Errors; got != 5 {
 		t.Errorf("%d errors counted, want 5", got)
 	}
-	if err := s.receiveFailed(unix.EBADF); err == nil {
-		t.Error("EBADF passes")
+	if s.failures != 5 {
+		t.Errorf("%d failures in a row, want 5", s.failures)
+	}
+	for _, errno := range []unix.Errno{unix.EBADF, unix.ENOTSOCK, unix.EFAULT, unix.EINVAL, unix.EOPNOTSUPP, unix.ENOSYS} {
+		if err := s.receiveFailed(errno); !errors.Is(err, errno) {
+			t.Errorf("%v passes as %v", errno, err)
+		}
 	}
 	conn.Write([]byte("x"))
-	if n, err := s.turn(); n != 1 || err != nil {
-		t.Errorf("after them: %d, %v", n, err)
+	if n, err := s.turn(); n != 1 || err != nil || s.failures != 0 {
+		t.Errorf("after them: %d, %v, and %d failures in a row", n, err, s.failures)
+	}
+}
+
+// A shard that is abandoned sends nothing more, neither what waits nor what is held and due.
+func TestAbandoned(t *testing.T) {
+	s, conn := still(t, loopback, nil)
+	p := exchange.Reply{Data: []byte("x"), Delay: time.Nanosecond}
+	if !s.held.hold(time.Now(), &p, new(exchange.Record), new(destination)) {
+		t.Fatal("full")
+	}
+	write(t, conn, "x")
+	s.abandon.Store(true)
+	if err := s.drain(); err != nil {
+		t.Error(err)
+	}
+	if n := s.counters.Load(); len(s.held.heap) != 1 || n != (exchange.Counts{}) {
+		t.Errorf("%d are held, want 1; counts %+v, want none", len(s.held.heap), n)
 	}
 }
 

@@ -116,3 +116,95 @@ func TestShutdownUnderFlood(t *testing.T) {
 	close(over)
 	flood.Wait()
 }
+
+// A Server serves once: another Listener is closed, and the first is served on.
+func TestServeTwice(t *testing.T) {
+	s := new(Server)
+	addr, _ := serve(t, s, loopback, 1)
+	conn := dial(t, addr)
+	ask(t, conn, []byte("x"))
+	second, err := Listen(loopback, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Serve(t.Context(), second); err != ErrServerClosed {
+		t.Errorf("Serve: %v, want %v", err, ErrServerClosed)
+	}
+	again, err := Listen(second.Addr(), 1)
+	if err != nil {
+		t.Errorf("the second Listener is open: %v", err)
+	} else {
+		again.Close()
+	}
+	if got := ask(t, conn, []byte("y")); string(got) != "y" {
+		t.Errorf("reply %q", got)
+	}
+}
+
+// busy starts a Server whose shard is in its Handler until it is released, and a client who has asked once, and then once more.
+func busy(t *testing.T) (s *Server, ended <-chan error, release func()) {
+	t.Helper()
+	entered, released := make(chan struct{}, 2), make(chan struct{})
+	s = &Server{NewHandler: func(int) exchange.Handler {
+		return exchange.HandlerFunc(func(p *exchange.Reply, r *exchange.Request) exchange.Verdict {
+			entered <- struct{}{}
+			<-released
+			return echo.Serve(p, r)
+		})
+	}}
+	release = sync.OnceFunc(func() { close(released) })
+	addr, ended := serve(t, s, loopback, 1)
+	t.Cleanup(release) // before the server is closed
+	conn := dial(t, addr)
+	for _, data := range []string{"first", "second"} {
+		if _, err := conn.Write([]byte(data)); err != nil {
+			t.Fatal(err)
+		}
+		if data == "first" {
+			<-entered
+		}
+	}
+	return s, ended, release
+}
+
+// await waits until what s's mutex guards is so.
+func await(t *testing.T, s *Server, so func() bool) {
+	t.Helper()
+	for end := time.Now().Add(patience); ; runtime.Gosched() {
+		s.mu.Lock()
+		ok := so()
+		s.mu.Unlock()
+		if ok {
+			return
+		}
+		if time.Now().After(end) {
+			t.Fatal("it never is so")
+		}
+	}
+}
+
+// When its time is up, Shutdown closes: what still waits is not answered, and it returns when all have ended.
+func TestShutdownInVain(t *testing.T) {
+	s, ended, release := busy(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	stopped := make(chan error, 1)
+	go func() { stopped <- s.Shutdown(ctx) }()
+	await(t, s, func() bool { return s.shards[0].abandon.Load() })
+	select {
+	case err := <-stopped:
+		t.Errorf("it returns while a shard runs: %v", err)
+		stopped <- err
+	default:
+	}
+	release()
+	if err := <-stopped; err != context.Canceled {
+		t.Errorf("Shutdown: %v, want %v", err, context.Canceled)
+	}
+	if err := <-ended; err != ErrServerClosed {
+		t.Errorf("Serve: %v, want %v", err, ErrServerClosed)
+	}
+	if n := s.Counts(); n.Answered() != 1 {
+		t.Errorf("%d answered, want the first alone", n.Answered())
+	}
+}
