@@ -190,6 +190,29 @@ func TestWaitEndsWhenDue(t *testing.T) {
 	}
 }
 
+// At a stop what is due within a second goes out, and what is due later does not.
+func TestDrainSendsWhatIsDueSoon(t *testing.T) {
+	for try := 1; try <= 100; try++ {
+		s, _ := still(t, loopback, nil)
+		before := time.Now()
+		for _, due := range []time.Duration{-time.Hour, 900 * time.Millisecond, 1900 * time.Millisecond, time.Hour} {
+			p := exchange.Reply{Data: []byte("x"), Delay: time.Hour}
+			s.held.hold(before.Add(due-time.Hour), &p, new(exchange.Record), new(destination))
+		}
+		if err := s.drain(); err != nil {
+			t.Fatal(err)
+		}
+		if time.Since(before) >= 900*time.Millisecond {
+			continue // the third may have been due within a second
+		}
+		if len(s.held.heap) != 2 {
+			t.Errorf("%d are held, want the last two", len(s.held.heap))
+		}
+		return
+	}
+	t.Error("a drain takes too long")
+}
+
 // What is held when a socket breaks is counted.
 func TestHeldAreCountedAtTheEnd(t *testing.T) {
 	tap := exchange.NewTap()

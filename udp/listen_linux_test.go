@@ -179,6 +179,31 @@ func TestReceiveBuffer(t *testing.T) {
 	}
 }
 
+// An address is bound on the link that its zone names, and told with it.
+func TestListenOnALink(t *testing.T) {
+	links, err := net.Interfaces()
+	if err != nil || len(links) == 0 {
+		t.Fatalf("interfaces %v, %v", links, err)
+	}
+	ipv6.Need(t)
+	play(t, new(playedHost))
+	bindSocket = func(fd int, to unix.Sockaddr) error {
+		sa := to.(*unix.SockaddrInet6)
+		if sa.ZoneId != uint32(links[0].Index) {
+			t.Errorf("link %d, want %d", sa.ZoneId, links[0].Index)
+		}
+		return unix.Bind(fd, &unix.SockaddrInet6{Addr: netip.IPv6Loopback().As16()}) // which every host has
+	}
+	l, err := Listen(netip.AddrPortFrom(netip.MustParseAddr("fe80::1").WithZone(links[0].Name), 0), 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	if got := l.Addr().Addr().Zone(); got != links[0].Name {
+		t.Errorf("bound on %q, want %q", got, links[0].Name)
+	}
+}
+
 func TestZoneID(t *testing.T) {
 	links, err := net.Interfaces()
 	if err != nil || len(links) == 0 {

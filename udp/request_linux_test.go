@@ -15,6 +15,7 @@ import (
 	"github.com/yesterday-time/yesterday/clock"
 	"github.com/yesterday-time/yesterday/exchange"
 	"github.com/yesterday-time/yesterday/internal/ipv6"
+	"github.com/yesterday-time/yesterday/internal/mmsg"
 )
 
 // arrive receives a datagram, which may still be on its way.
@@ -80,6 +81,18 @@ func TestRequestTo(t *testing.T) {
 				t.Errorf("asked %v from %v", r.To, r.From)
 			}
 		})
+	}
+}
+
+// Of an address with a link, link-local ones alone have a zone.
+func TestSourceOf(t *testing.T) {
+	for from, want := range map[string]string{
+		"[fe80::1]:123": "[fe80::1%link7]:123", "[2001:db8::1]:123": "[2001:db8::1]:123", "192.0.2.1:123": "192.0.2.1:123", "169.254.1.1:123": "169.254.1.1:123",
+	} {
+		name, _ := mmsg.SockaddrOf(netip.MustParseAddrPort(from), 7)
+		if got := sourceOf(&name, func(link uint32) string { return fmt.Sprint("link", link) }); got.String() != want {
+			t.Errorf("%s on link 7 is %v, want %s", from, got, want)
+		}
 	}
 }
 

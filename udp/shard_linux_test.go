@@ -68,6 +68,24 @@ func TestBatchLoopAllocatesNothing(t *testing.T) {
 	})
 }
 
+// A buffer that has grown for a long reply is kept for the next.
+func TestLongRepliesAllocateNothing(t *testing.T) {
+	s, conn := still(t, loopback, nil)
+	data, reply := make([]byte, 4*replyRoom), make([]byte, 4*replyRoom)
+	if n := testing.AllocsPerRun(100, func() {
+		conn.Write(data)
+		for n := 0; n == 0; {
+			var err error
+			if n, err = s.turn(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		conn.Read(reply)
+	}); n != 0 {
+		t.Errorf("%v allocations a reply", n)
+	}
+}
+
 // The reply to a datagram sent to one of many addresses leaves from it.
 func TestReplyAddress(t *testing.T) {
 	addr, _ := serve(t, new(Server), netip.AddrPort{}, 1)

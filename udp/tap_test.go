@@ -38,3 +38,19 @@ func TestWatcherHearsOfOne(t *testing.T) {
 	cancel()
 	<-ended
 }
+
+// What finds no room, as nobody watches, is counted; all are answered.
+func TestUntold(t *testing.T) {
+	s := &Server{Tap: exchange.NewTap()}
+	addr, _ := serve(t, s, netip.MustParseAddrPort("127.0.0.1:0"), 1)
+	conn := dial(t, addr)
+	asked := uint64(0)
+	for ; s.Counts().Untold < 3; asked++ {
+		ask(t, conn, []byte("x"))
+	}
+	s.Close()
+	told := uint64(len(records(t, s.Tap)))
+	if n := s.Counts(); n.Answered() != asked || n.Untold != asked-told {
+		t.Errorf("%d answered and %d not told of, want %d and %d", n.Answered(), n.Untold, asked, asked-told)
+	}
+}
