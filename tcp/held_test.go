@@ -263,14 +263,20 @@ func TestFaultOutlastsHalfClose(t *testing.T) {
 }
 
 func TestFaultEndsWithIdleTimeout(t *testing.T) {
-	s := &Server{Handler: mute, IdleTimeout: 20 * time.Millisecond}
-	addr, _ := serve(t, s)
-	before := time.Now()
-	if got, err := io.ReadAll(dial(t, addr)); err != nil || len(got) > 0 {
-		t.Errorf("read %q, %v", got, err)
-	}
-	if e := time.Since(before); e < s.IdleTimeout {
-		t.Errorf("closed after %v, want %v at least", e, s.IdleTimeout)
+	for _, half := range []bool{false, true} {
+		s := &Server{Handler: mute, IdleTimeout: 20 * time.Millisecond}
+		addr, _ := serve(t, s)
+		before := time.Now()
+		conn := dial(t, addr)
+		if half {
+			conn.CloseWrite()
+		}
+		if got, err := io.ReadAll(conn); err != nil || len(got) > 0 {
+			t.Errorf("half closed %v: read %q, %v", half, got, err)
+		}
+		if e := time.Since(before); e < s.IdleTimeout {
+			t.Errorf("half closed %v: closed after %v, want %v at least", half, e, s.IdleTimeout)
+		}
 	}
 }
 

@@ -240,3 +240,25 @@ func TestOnePlace(t *testing.T) {
 	none.refused(mute)
 	none.full(1)
 }
+
+// Without a number there are 1,024 places.
+func TestDefaultPlaces(t *testing.T) {
+	s := new(Server)
+	for i := range 1024 {
+		if !s.enter(new(place)) {
+			t.Fatalf("%d places", i)
+		}
+	}
+	if s.enter(new(place)) {
+		t.Error("one more")
+	}
+}
+
+// A Server that is closed has no places.
+func TestNoPlacesAtTheEnd(t *testing.T) {
+	s := new(Server)
+	s.stop(false)
+	if s.enter(new(place)) {
+		t.Error("there is one")
+	}
+}

@@ -251,6 +251,58 @@ func TestServeAfterShutdown(t *testing.T) {
 	}
 }
 
+// A Server serves once: another listener is closed, and the first is served on.
+func TestServeTwice(t *testing.T) {
+	s := &Server{Handler: saying("x")}
+	addr, _ := serve(t, s)
+	if conn, ok := greeted(addr, 1); !ok {
+		t.Fatal("not greeted")
+	} else {
+		conn.Close()
+	}
+	second, err := Listen(loopback)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Serve(t.Context(), second); err != ErrServerClosed {
+		t.Errorf("Serve: %v, want %v", err, ErrServerClosed)
+	}
+	if err := second.Close(); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("the second listener was open: %v", err)
+	}
+	if _, ok := greeted(addr, 1); !ok {
+		t.Error("the first is not served on")
+	}
+}
+
+// Records that find no room, as nobody watches, are counted.
+func TestUntold(t *testing.T) {
+	s := &Server{Tap: exchange.NewTap()}
+	s.ring = s.Tap.Ring()
+	n := uint64(0)
+	for ; s.Counts().Untold < 3; n++ {
+		s.ended(new(exchange.Request), new(exchange.Reply), exchange.Answer, 0, 0)
+	}
+	lost := n - uint64(len(told(t, s)))
+	if counts := s.Counts(); lost != 3 || counts.Answered() != n {
+		t.Errorf("%d of %d are lost, want 3 of %d", lost, counts.Answered(), n)
+	}
+}
+
+// Who opens an echo, sends nothing and resets it got all that was asked for.
+func TestResetWithoutAQuestion(t *testing.T) {
+	s := &Server{Handler: saying(""), Stream: true}
+	addr, _ := serve(t, s)
+	conn := dial(t, addr)
+	entered(t, s, 1)
+	conn.SetLinger(0)
+	conn.Close()
+	entered(t, s, 0)
+	if n := s.Counts(); n.Answered() != 1 || n.Dropped() != 0 {
+		t.Errorf("counts %v, want one answer", n.Verdicts)
+	}
+}
+
 func TestBrokenListenerEndsServer(t *testing.T) {
 	l, err := Listen(loopback)
 	if err != nil {
