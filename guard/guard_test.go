@@ -34,6 +34,7 @@ func TestAllow(t *testing.T) {
 		{"any", "1.1.1.1 2001:db8::1 127.0.0.1", ""},
 		{"none", "", "127.0.0.1 10.0.0.1"},
 		{"192.0.2.0/24,2001:db8::/32", "192.0.2.200 2001:db8:ffff::1", "192.0.3.1 127.0.0.1 2001:db9::1 203.0.113.5"},
+		{"fe80::/64,2001:db8::7", "fe80::1%eth0 fe80::1 2001:db8::7%eth0", "fe80:0:0:1::1%eth0"},
 		{"192.0.2.7, ::ffff:192.0.2.9", "192.0.2.7 192.0.2.9", "192.0.2.8"},
 		{"private,198.51.100.0/25", "10.0.0.1 198.51.100.1", "198.51.100.129"},
 	} {
@@ -74,19 +75,6 @@ func TestParseAllowRefuses(t *testing.T) {
 		if a, err := ParseAllow(list); err == nil || !strings.Contains(err.Error(), hint) {
 			t.Errorf("%q: %v, %v; want an error with %q", list, a, err, hint)
 		}
-	}
-}
-
-func TestHostKnowsItself(t *testing.T) {
-	var h Host
-	if !h.Owns(addr("127.0.0.1")) || h.Owns(addr("10.0.0.1")) || h.OnLink(addr("fe80::1")) {
-		t.Error("a Host before its Refresh knows something else than loopback")
-	}
-	if err := h.Refresh(); err != nil {
-		t.Fatal(err)
-	}
-	if !h.Owns(addr("127.0.0.1")) || h.Owns(addr("203.0.113.77")) {
-		t.Error("a Host does not know itself")
 	}
 }
 
@@ -146,6 +134,38 @@ func TestLimiter(t *testing.T) {
 	l.Loopback = true
 	if got := take(l, "127.0.0.1", 0, 500); got != 100 {
 		t.Errorf("loopback without its exemption: %d, want 100", got)
+	}
+}
+
+// Requests whose stamps are a little out of order free nobody.
+func TestLimiterStampsOutOfOrder(t *testing.T) {
+	l, now := NewLimiter(100), time.Unix(1e9, 0)
+	l.Take(addr("192.0.2.2"), now.Add(-time.Hour)) // the first of all
+	for l.Take(addr("192.0.2.1"), now) {
+	}
+	for _, early := range []time.Duration{time.Nanosecond, time.Millisecond, 9 * time.Millisecond} {
+		if l.Take(addr("192.0.2.1"), now.Add(-early)) {
+			t.Errorf("answered %v before it had used up all", early)
+		}
+	}
+}
+
+func TestLimiterHasARate(t *testing.T) {
+	for _, rate := range []int{0, -5, 1} {
+		l, now := NewLimiter(rate), time.Unix(1e9, 0)
+		for i, want := range []bool{true, false} {
+			if got := l.Take(addr("192.0.2.1"), now); got != want {
+				t.Errorf("rate %d, request %d: %v, want %v", rate, i, got, want)
+			}
+		}
+	}
+}
+
+// Nobody can know which sources share a place: each Limiter has keys of its own.
+func TestLimiterKeys(t *testing.T) {
+	a, b := NewLimiter(1), NewLimiter(1)
+	if who := addr("192.0.2.1"); a.hash(who) == b.hash(who) || a.keys[0] == b.keys[0] || a.keys[1] == b.keys[1] {
+		t.Errorf("keys %x and %x", a.keys, b.keys)
 	}
 }
 

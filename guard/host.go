@@ -20,9 +20,12 @@ type hostAddresses struct {
 	onLink bart.Lite // the IPv6 prefixes of its interfaces
 }
 
+// interfaceAddrs is another host's in tests.
+var interfaceAddrs = net.InterfaceAddrs
+
 // Refresh reads the host's addresses. After an error it goes on with those it knew.
 func (h *Host) Refresh() error {
-	addrs, err := net.InterfaceAddrs()
+	addrs, err := interfaceAddrs()
 	if err != nil {
 		return err
 	}
