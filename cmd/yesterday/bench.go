@@ -57,7 +57,7 @@ Where that happened to more than 1 % of the replies the report says so (shared, 
 let there be more lanes (--sockets, --sources) than requests under way.
 
 A run of --search sends at least 3,000 requests, for which it may take up to 10s if --duration is less. One that is not good is
-repeated once, and counts as what it is then. It tries at most 24 rates: with the default --duration that is about a minute
+repeated once, and counts as what it is then. It tries at most 24 rates, and none below 1,000 where this machine cannot send even that in time: with the default --duration that is about a minute
 as a rule, and at most 5 minutes where even a few requests a second are lost.
 
 The server is asked once beforehand, and for 6 seconds at least if it is silent: there is no load on what does not answer. How

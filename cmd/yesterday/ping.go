@@ -70,6 +70,8 @@ and at the end:
                            together
   duplicated, reordered, corrupted, refused
   unsent                   requests that never left
+  overflow                 replies that found this program's buffer full: they
+                           were lost on this machine, not on the way
   lost_ratio               lost by sent, from 0 to 1
   min_us, median_us, p90_us, p99_us, p999_us, max_us, mean_us, jitter_us
                            of round trips; all 0 without a reply

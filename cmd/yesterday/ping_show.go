@@ -133,6 +133,9 @@ func (s *pingShower) summary(sum probe.Summary) {
 		}
 	}
 	s.printf("%s\n", strings.Join(parts, ", "))
+	if sum.Overflow > 0 {
+		s.printf("NOTE %s came but found this program's buffer full: lost on this machine, not on the way\n", plural(int(sum.Overflow), "datagram"))
+	}
 	if t := sum.RoundTrip; t.Count > 0 {
 		s.printf("round trip min/median/p99/max = %s/%s/%s/%s ms, jitter %s ms, stamped by %s\n", milliseconds(t.Min),
 			milliseconds(t.Median), milliseconds(t.P99), milliseconds(t.Max), milliseconds(sum.Jitter), stampedBy(sum))
@@ -183,6 +186,7 @@ type (
 		Corrupted  uint64  `json:"corrupted"`
 		Refused    uint64  `json:"refused"`
 		Unsent     uint64  `json:"unsent"`
+		Overflow   uint64  `json:"overflow"`
 		LostRatio  float64 `json:"lost_ratio"`
 		latencyJSON
 		Jitter  float64     `json:"jitter_us"`
@@ -241,7 +245,7 @@ func (s *pingShower) summaryJSON(sum probe.Summary) pingSummary {
 	v := pingSummary{
 		Event: "summary", Service: s.kind.String(), Server: sum.Server.String(), Sent: sum.Sent, Received: sum.Received, Late: sum.Late,
 		Lost: sum.Lost, Pending: sum.Pending, Kissed: sum.Kissed, Duplicated: sum.Duplicated, Reordered: sum.Reordered, Corrupted: sum.Corrupted,
-		Refused: sum.Refused, Unsent: sum.Unsent, LostRatio: ratio(sum.Lost, sum.Sent), latencyJSON: latencies(sum.RoundTrip),
+		Refused: sum.Refused, Unsent: sum.Unsent, Overflow: sum.Overflow, LostRatio: ratio(sum.Lost, sum.Sent), latencyJSON: latencies(sum.RoundTrip),
 		Jitter: microseconds(sum.Jitter), Kernel: sum.Kernel, Seconds: sum.Took.Seconds(),
 	}
 	if o := sum.Offset; o.Count > 0 {

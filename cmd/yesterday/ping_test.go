@@ -248,3 +248,12 @@ func TestPingNamesTheServer(t *testing.T) {
 		}
 	}
 }
+
+func TestPingOwnsUpToItsLosses(t *testing.T) {
+	var out bytes.Buffer
+	s := pingShower{e: &env{stdout: &out}}
+	s.summary(probe.Summary{Sent: 5, Lost: 2, Overflow: 1})
+	if want := "NOTE 1 datagram came but found this program's buffer full: lost on this machine, not on the way\n"; !strings.Contains(out.String(), want) {
+		t.Errorf("%s, want %s", out.String(), want)
+	}
+}

@@ -62,11 +62,9 @@ func (b *batch) send(fd, n int) (int, syscall.Errno) {
 
 // A note is what the kernel says beside a datagram.
 type note struct {
-	stamp    int64 // nanoseconds since 1970; 0: none
-	to       netip.Addr
-	overflow uint32 // datagrams dropped at this socket so far, if told
-	told     bool
-	failed   syscall.Errno // why a datagram that was sent did not arrive; 0: this is no such word
+	stamp  int64 // nanoseconds since 1970; 0: none
+	to     netip.Addr
+	failed syscall.Errno // why a datagram that was sent did not arrive; 0: this is no such word
 }
 
 // readNote reads the control messages of one datagram. What it does not know, it skips.
@@ -81,8 +79,6 @@ func readNote(b []byte) (c note) {
 			c.stamp = s*int64(time.Second) + ns
 		} else if to, ok := m.PacketInfo(); ok {
 			c.to = to.Addr
-		} else if n, ok := m.Overflow(); ok {
-			c.overflow, c.told = n, true
 		} else if why, ok := m.Failed(); ok {
 			c.failed = why
 		}

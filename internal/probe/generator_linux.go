@@ -46,17 +46,16 @@ type generator struct {
 	events    [batchSize]unix.EpollEvent
 	spin      bool
 
-	refused, unreachable, stray, overflow uint64
-	failures                              int
-	reason                                syscall.Errno // why a request was last not sent; 0: none was
-	sent, answered                        atomic.Uint64
+	refused, unreachable, stray uint64
+	failures                    int
+	reason                      syscall.Errno // why a request was last not sent; 0: none was
+	sent, answered              atomic.Uint64
 }
 
 // A port is a socket of a generator.
 type port struct {
-	fd       int
-	overflow uint32 // the kernel's count, which wraps
-	errs     bool   // something is said of what was sent
+	fd   int
+	errs bool // something is said of what was sent
 }
 
 func newGenerator(b *Bench, l *load) (made *generator, err error) {
@@ -139,12 +138,12 @@ func (g *generator) run(ctx context.Context) (BenchReport, error) {
 
 	cpu := threadTime()
 	busy, err := g.loop()
-	for i := range g.sockets {
+	r := BenchReport{Busy: busy, Generator: threadTime() - cpu}
+	for i, s := range g.sockets {
 		g.hear(i)
+		r.Overflow += dropped(s.fd)
 	}
-	r := BenchReport{
-		Refused: g.refused, Unreachable: g.unreachable, Stray: g.stray, Overflow: g.overflow, Busy: busy, Generator: threadTime() - cpu,
-	}
+	r.Refused, r.Unreachable, r.Stray = g.refused, g.unreachable, g.stray
 	if g.reason != 0 {
 		r.Reason = g.reason
 	}
@@ -266,10 +265,6 @@ func (g *generator) read(socket int, now, wall int64) (int, error) {
 	for i := range n {
 		h := &g.in.messages[i].Header
 		c := readNote(g.in.controls[i][:h.Controllen])
-		if c.told {
-			g.overflow += uint64(c.overflow - s.overflow)
-			s.overflow = c.overflow
-		}
 		at := now
 		// A datagram may come between the reading of now and that of the socket, and so after now. A second is what no
 		// datagram waits for here: the host's clock was set.

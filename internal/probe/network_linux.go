@@ -38,6 +38,7 @@ type watch struct {
 
 	mu      sync.Mutex
 	sockets map[uint64]*stamped // by handle
+	dropped uint64              // of those that were shut
 }
 
 // A stamped is a connected socket whose datagrams the kernel stamps.
@@ -95,6 +96,7 @@ func (w *watch) open(handle uint64) error {
 	if err != nil {
 		return fmt.Errorf("socket: %w", err)
 	}
+	widen(fd)
 	unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_TIMESTAMPING_NEW, stampsByNumber) // else there are no stamps
 	if err := unix.Connect(fd, to); err != nil {
 		unix.Close(fd)
@@ -131,9 +133,20 @@ func (w *watch) shut(handle uint64) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if s := w.sockets[handle]; s != nil {
+		w.dropped += dropped(s.fd)
 		unix.Close(s.fd) // which takes it from the epoll too
 		delete(w.sockets, handle)
 	}
+}
+
+func (w *watch) overflow() uint64 {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	n := w.dropped
+	for _, s := range w.sockets {
+		n += dropped(s.fd)
+	}
+	return n
 }
 
 func (w *watch) close() {

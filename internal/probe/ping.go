@@ -80,6 +80,7 @@ type Summary struct {
 	Corrupted  uint64 // replies that were not what was sent
 	Refused    uint64 // how often the host said that nothing listens
 	Unsent     uint64 // requests that this host did not send
+	Overflow   uint64 // replies that came, but found this program's socket full: lost here, not on the way
 
 	RoundTrip Spread        // of Received and Late
 	Jitter    time.Duration // RFC 3550, section 6.4.1
@@ -110,7 +111,8 @@ type network interface {
 	send(handle, seq uint64, data []byte) (before time.Time, err error) // before is read just before: real time
 	shut(handle uint64)
 	arrivals() <-chan arrival
-	close() // ends arrivals
+	overflow() uint64 // datagrams that came but found a socket's buffer full, as far as the system tells
+	close()           // ends arrivals
 }
 
 // An arrival is what a socket gave: a datagram, the stamp of one that was sent, or an error.
@@ -340,6 +342,6 @@ func (p *pinging) take(a arrival) error {
 
 func (p *pinging) summary() Summary {
 	s := p.ledger.summary()
-	s.Server, s.Took = p.server, time.Since(p.begun)
+	s.Server, s.Took, s.Overflow = p.server, time.Since(p.begun), p.network.overflow()
 	return s
 }

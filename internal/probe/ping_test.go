@@ -29,7 +29,8 @@ type fakeNetwork struct {
 	came   chan arrival
 	opened map[uint64]bool
 	ended  chan struct{}
-	most   int // sockets at once
+	most   int    // sockets at once
+	full   uint64 // datagrams that found no room
 }
 
 // A fakeReply comes a while after its request.
@@ -49,6 +50,7 @@ func (n *fakeNetwork) open(handle uint64) error {
 }
 func (n *fakeNetwork) shut(handle uint64)       { delete(n.opened, handle) }
 func (n *fakeNetwork) arrivals() <-chan arrival { return n.came }
+func (n *fakeNetwork) overflow() uint64         { return n.full }
 func (n *fakeNetwork) close()                   { close(n.ended) }
 
 func (n *fakeNetwork) pass(a arrival) {
@@ -159,7 +161,7 @@ func pingRandomly(t *testing.T, kind service.Kind, seed uint64) {
 		return replies
 	}
 	n := newFakeNetwork(kind, plan)
-	n.ahead = -24 * time.Hour
+	n.ahead, n.full = -24*time.Hour, seed
 	events := make(map[EventKind]uint64)
 	p := Ping{
 		Service: kind, Servers: []netip.AddrPort{somebody}, Count: count, Interval: interval, Timeout: timeout, Size: 32,
@@ -169,7 +171,7 @@ func pingRandomly(t *testing.T, kind service.Kind, seed uint64) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want.Sent, want.Kernel = count, want.Received+want.Late
+	want.Sent, want.Kernel, want.Overflow = count, want.Received+want.Late, seed
 	slices.SortFunc(firsts, func(a, b good) int { return cmp.Compare(a.at, b.at) })
 	var j jitter
 	highest, shortest, longest := uint64(0), time.Hour, time.Duration(0)

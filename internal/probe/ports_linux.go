@@ -9,9 +9,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// bufferSize is what is asked of the kernel for each socket's replies, and requests.
-const bufferSize = 8 << 20
-
 // alwaysFits is how many bytes of a datagram go over every link in one piece: of the 576 that every IPv4 host takes (RFC 791), what
 // the longest header leaves.
 const alwaysFits = 576 - 60 - 8
@@ -28,17 +25,8 @@ func (g *generator) open(b *Bench, family int) (fd int, err error) {
 		}
 	}()
 	set := func(level, option, value int) error { return unix.SetsockoptInt(fd, level, option, value) }
-	// Beyond net.core's limits only the administrator may go; less is no failure, since what is lost by it is counted.
-	if set(unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, bufferSize) != nil {
-		set(unix.SOL_SOCKET, unix.SO_RCVBUF, bufferSize)
-	}
-	if set(unix.SOL_SOCKET, unix.SO_SNDBUFFORCE, bufferSize) != nil {
-		set(unix.SOL_SOCKET, unix.SO_SNDBUF, bufferSize)
-	}
+	widen(fd)
 	set(unix.SOL_SOCKET, unix.SO_TIMESTAMPNS_NEW, 1) // else the time of reading has to do
-	if err := set(unix.SOL_SOCKET, unix.SO_RXQ_OVFL, 1); err != nil {
-		return -1, fmt.Errorf("socket: %w", err)
-	}
 	if err := listen(fd, family); err != nil {
 		return -1, fmt.Errorf("socket: %w", err)
 	}

@@ -20,6 +20,10 @@ const (
 	trialRequests = 3000
 	longestTrial  = 10 * time.Second
 
+	// easyRate is a rate that every machine can hold that is not kept from it: where the generator fails at that, a lower one tells
+	// nothing of the server.
+	easyRate = 1000
+
 	// sendsAtLeast is how much of a rate must have been sent for the run to count as one of that rate.
 	sendsAtLeast = 0.99
 )
@@ -55,7 +59,7 @@ func (r *SearchReport) Best() (BenchReport, bool) {
 // Search looks for the highest rate at which at most MaxLost of the requests are lost or late: it doubles the Bench's Rate, or
 // 1000 where there is none, while trials are good, and then halves the interval that is left. A trial takes the Bench's
 // Duration, or longer where that is less than 3,000 requests, but not more than 10 seconds for their sake; one that is not good
-// is repeated, and counts as what it is then. There are at most 24 rates. after is called after each trial, if it is not nil.
+// is repeated, and counts as what it is then. There are at most 24 rates, and none below 1,000 where the generator itself fails at that. after is called after each trial, if it is not nil.
 // An error, or the end of ctx, ends it with what was found by then.
 func (b *Bench) Search(ctx context.Context, after func(Trial)) (SearchReport, error) {
 	start := b.Rate
@@ -131,6 +135,8 @@ func search(start int, run func(rate int) (Trial, error)) (SearchReport, error) 
 		}
 		switch {
 		case high == 0 && low == MaxRate:
+			return r, nil
+		case low == 0 && rate <= easyRate && len(t.Limits) > 0:
 			return r, nil
 		case high == 0:
 			rate = min(2*rate, MaxRate)

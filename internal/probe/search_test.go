@@ -54,6 +54,20 @@ func TestSearchEndsWhereNothingIsGood(t *testing.T) {
 	}
 }
 
+// A machine that cannot send a thousand requests a second in time finds nothing out, and says so before long.
+func TestSearchEndsWhereTheGeneratorFails(t *testing.T) {
+	for start, want := range map[int]int{40_000: 2 * 7, 1000: 2, 10: 2} {
+		runs := 0
+		r, err := search(start, func(rate int) (Trial, error) {
+			runs++
+			return Trial{Rate: rate, Limits: []Limit{LimitBehind}}, nil
+		})
+		if err != nil || r.Rate != 0 || runs != want || len(r.Limits) != 1 {
+			t.Errorf("from %d: %d runs, %+v, %v", start, runs, r, err)
+		}
+	}
+}
+
 // A rate that is bad by a hiccup is tried once more; one that is bad again is.
 func TestSearchRepeatsABadTrial(t *testing.T) {
 	tried := make(map[int]int)
