@@ -232,6 +232,11 @@ func TestShutdownCutsOff(t *testing.T) {
 	if err := s.Shutdown(ctx); err != context.DeadlineExceeded {
 		t.Errorf("Shutdown: %v", err)
 	}
+	select {
+	case <-s.done:
+	default:
+		t.Error("it goes on after Shutdown")
+	}
 	if err := <-ended; err != ErrServerClosed {
 		t.Errorf("Serve: %v", err)
 	}
