@@ -39,18 +39,22 @@ func TestWatcherHearsOfOne(t *testing.T) {
 	<-ended
 }
 
-// What finds no room, as nobody watches, is counted; all are answered.
+// What finds no room, as nobody watches, is counted.
 func TestUntold(t *testing.T) {
-	s := &Server{Tap: exchange.NewTap()}
-	addr, _ := serve(t, s, netip.MustParseAddrPort("127.0.0.1:0"), 1)
-	conn := dial(t, addr)
-	asked := uint64(0)
-	for ; s.Counts().Untold < 3; asked++ {
-		ask(t, conn, []byte("x"))
+	l, err := Listen(loopback, 1)
+	if err != nil {
+		t.Fatal(err)
 	}
-	s.Close()
-	told := uint64(len(records(t, s.Tap)))
-	if n := s.Counts(); n.Answered() != asked || n.Untold != asked-told {
-		t.Errorf("%d answered and %d not told of, want %d and %d", n.Answered(), n.Untold, asked, asked-told)
+	defer l.Close()
+	tap := exchange.NewTap()
+	s := newShard(l, 0, "echo", echo, tap.Ring())
+	n := uint64(0)
+	for ; n < 1<<20 && s.counters.Load().Untold < 3; n++ {
+		s.settle(new(held), exchange.Answer)
+		s.publish()
+	}
+	told := uint64(len(records(t, tap)))
+	if counts := s.counters.Load(); counts.Answered() != n || counts.Untold != 3 || told != n-3 {
+		t.Errorf("%d of %d answered, %d told of and %d not, want all but 3", counts.Answered(), n, told, counts.Untold)
 	}
 }
