@@ -4,10 +4,8 @@ package integration
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -15,8 +13,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"github.com/yesterday-time/yesterday/integration/peers"
 	"github.com/yesterday-time/yesterday/internal/cpus"
@@ -30,6 +26,7 @@ const (
 
 // The load is the same for all.
 const (
+	peerSlices  = 4
 	peerWindow  = 128  // requests outstanding at saturation: two full batches, and half of what a receive buffer of the usual size holds
 	peerSources = 1024 // addresses
 )
@@ -77,9 +74,7 @@ func TestPeers(t *testing.T) {
 	}
 	for round := range load.Rounds {
 		for _, g := range rotated(groups, round) {
-			for _, p := range rotated(g.peers, round) {
-				m.sample(round+1, g.route, p, g.service)
-			}
+			m.compare(round+1, g)
 		}
 		m.rest(round+1, routes[1], servers[0])
 	}
@@ -87,7 +82,7 @@ func TestPeers(t *testing.T) {
 	writePeers(t, run)
 }
 
-// A group is measured without a break, so that what is compared is close in time.
+// A group is what is compared: the servers of one service over one path.
 type group struct {
 	route   *route
 	service string
@@ -122,75 +117,8 @@ func peerLoad(t *testing.T) (load peers.Load, ok bool) {
 		saturated = time.Duration(seconds * float64(time.Second))
 	}
 	return peers.Load{
-		Rounds: rounds, Saturated: saturated, Single: saturated / 2, Resting: saturated * 3 / 2, Window: peerWindow, Sources: peerSources,
+		Rounds: rounds, Saturated: saturated, Slices: peerSlices, Single: saturated / 2, Resting: saturated * 3 / 2, Window: peerWindow, Sources: peerSources,
 	}, true
-}
-
-// cores is which core is the server's, and which the generator's.
-type cores struct{ server, generator int }
-
-// pickCores takes the last two that this process may use: the first has interrupts to serve.
-func pickCores(t *testing.T) cores {
-	var set unix.CPUSet
-	if err := unix.SchedGetaffinity(0, &set); err != nil {
-		t.Fatal(err)
-	}
-	var list []int
-	for i := range 1024 {
-		if set.IsSet(i) {
-			list = append(list, i)
-		}
-	}
-	if len(list) < 2 {
-		t.Fatalf("cores %v: want two, for the server and for the generator", list)
-	}
-	return cores{server: list[len(list)-1], generator: list[len(list)-2]}
-}
-
-// A route is a way from the generator to the server.
-type route struct {
-	name           string
-	server, client *netns
-	addr           netip.Addr // the server's
-	sources        string     // the generator's, as bench takes them
-	ours           []string   // arguments of `yesterday serve`
-	cores          cores
-}
-
-// vethRoute joins two namespaces. What the server is sent is received on its own core, as by a machine of its own; left alone
-// the kernel would do that work on the generator's. What the server sends is received where it was sent.
-func vethRoute(t *testing.T, c cores) *route {
-	r := &route{name: peers.Veth, server: newNetns(t), client: newNetns(t), cores: c,
-		addr: netip.MustParseAddr("10.77.0.1"), sources: "10.77.4.0/22"}
-	r.server.link(t, "server", r.client, "client")
-	r.server.addr(t, "server", "10.77.0.1/24")
-	r.client.addr(t, "client", "10.77.0.2/24")
-	r.server.ip(t, "link set server up")
-	r.client.ip(t, "link set client up")
-	// One neighbour has all of them: a table of 1,024 neighbours is as much as a kernel keeps by default.
-	r.client.ip(t, "route add local "+r.sources+" dev lo")
-	r.server.ip(t, "route add "+r.sources+" via 10.77.0.2")
-	receiveOn(t, r.server, "server", c.server)
-	return r
-}
-
-// loopbackRoute is the loopback of a namespace. Our server limits it as it does others, above the load.
-func loopbackRoute(t *testing.T, c cores) *route {
-	ns := newNetns(t)
-	return &route{name: peers.Loopback, server: ns, client: ns, cores: c, addr: netip.MustParseAddr("127.0.0.1"), sources: "127.1.0.0/22",
-		ours: []string{"--limit", "1000000", "--limit-loopback"}}
-}
-
-// receiveOn has what comes in on a link processed on a core. /sys shows the links of the namespace in which it was mounted.
-func receiveOn(t *testing.T, ns *netns, link string, core int) {
-	t.Helper()
-	const script = `mount -t sysfs none /sys && echo "$1" >"/sys/class/net/$2/queues/rx-0/rps_cpus"`
-	ns.mustRun(t, "", need(t, "unshare", "util-linux"), "--mount", "sh", "-c", script, "sh", cpuMask(core), link)
-}
-
-// cpuMask is a core as the kernel takes masks: in hexadecimal, a comma between each 32 bits.
-func cpuMask(core int) string {
-	return fmt.Sprintf("%x", 1<<(core%32)) + strings.Repeat(",00000000", core/32)
 }
 
 // measuring is a run under way.
@@ -208,58 +136,110 @@ func (m *measuring) fail(round int, r *route, p *peer, service string, err error
 	m.run.Remarks = append(m.run.Remarks, fmt.Sprintf("Round %d, %s, %s over %s, failed: %s.", round, p.Name, service, r.name, what))
 }
 
-// sample measures one server for one service over one path.
-func (m *measuring) sample(round int, r *route, p *peer, service string) {
-	ctx := m.t.Context()
-	load := m.run.Load
-	s, err := r.serve(ctx, p, service, m.dir)
-	if err != nil {
-		m.fail(round, r, p, service, err)
-		return
+// A contender is a peer that is being measured.
+type contender struct {
+	*peer
+	*serving
+	sample peers.Sample
+	failed bool
+
+	sent, answered       uint64  // at saturation
+	took, worked, lasted float64 // seconds: until the last reply, of the server's core, until the last was given up
+	limits               [peerSlices]string
+}
+
+// compare measures the servers of a group. They all run, and are put under load in turn, a slice at a time: what is compared is
+// of nearly the same moment.
+func (m *measuring) compare(round int, g group) {
+	ctx, load := m.t.Context(), m.run.Load
+	var all []*contender
+	for _, p := range g.peers {
+		s, err := g.route.serve(ctx, p, g.service, m.dir)
+		if err != nil {
+			m.fail(round, g.route, p, g.service, err)
+			continue
+		}
+		defer s.stop()
+		all = append(all, &contender{peer: p, serving: s, sample: peers.Sample{Round: round, Path: g.route.name, Service: g.service, Server: p.Name}})
 	}
-	defer s.stop()
-	v := peers.Sample{Round: round, Path: r.name, Service: service, Server: p.Name}
-	err = func() error {
-		if _, err := r.bench(ctx, p, service, load.Window, load.Saturated/8); err != nil { // to warm up
-			return err
+	each := func(turn int, do func(c *contender) error) {
+		for _, c := range rotated(all, round+turn) {
+			if c.failed {
+				continue
+			}
+			if err := do(c); err != nil {
+				m.fail(round, g.route, c.peer, g.service, err)
+				c.failed = true
+			}
 		}
-		before, err := busy(r.cores.server)
-		if err != nil {
-			return err
-		}
-		full, err := r.bench(ctx, p, service, load.Window, load.Saturated)
-		if err != nil {
-			return err
-		}
-		after, err := busy(r.cores.server)
-		if err != nil {
-			return err
-		}
-		// Shared lanes are no bottleneck: no server here sends replies twice, which alone would hide losses.
-		full.Limits = slices.DeleteFunc(full.Limits, func(limit string) bool { return limit == "shared" })
-		v.Rate, v.Limit = full.Rate, strings.Join(full.Limits, ", ")
-		v.Lost = float64(full.Sent-full.Answered) / float64(full.Sent)
-		if worked := (after - before).Seconds(); worked > 0 {
-			v.PerCPU, v.Busy = float64(full.Answered)/worked, min(worked/full.Seconds, 1)
-		}
-		single, err := r.bench(ctx, p, service, 1, load.Single)
-		if err != nil {
-			return err
-		}
-		v.Median, v.P99 = single.Latency.median(), single.Latency.p99()
-		if service == peers.NTP && m.perf != "" {
-			v.Parts, err = r.profile(ctx, m.perf, p, service, load, m.dir)
-		}
+	}
+	each(0, func(c *contender) error { // to warm up
+		_, err := g.route.bench(ctx, c.peer, g.service, load.Window, load.Saturated/8)
 		return err
-	}()
+	})
+	for slice := range peerSlices {
+		each(slice, func(c *contender) error { return c.saturate(ctx, g, load, slice) })
+	}
+	each(0, func(c *contender) error {
+		single, err := g.route.bench(ctx, c.peer, g.service, 1, load.Single)
+		c.sample.Median, c.sample.P99 = single.Latency.median(), single.Latency.p99()
+		return err
+	})
+	if g.service == peers.NTP && m.perf != "" {
+		each(0, func(c *contender) (err error) {
+			c.sample.Parts, err = g.route.profile(ctx, m.perf, c.peer, g.service, load, m.dir)
+			return err
+		})
+	}
+	for _, c := range all {
+		v := c.saturated()
+		if v.Rate > 0 {
+			m.run.Samples = append(m.run.Samples, v)
+		}
+		m.t.Logf("round %d  %-8s %-4s  %-20s %8.0f/s  %8.0f/CPU-s  busy %3.0f %%  lost %.3f %%  p50 %-8v p99 %-8v %s", round, v.Path, v.Service, v.Server,
+			v.Rate, v.PerCPU, 100*v.Busy, 100*v.Lost, v.Median, v.P99, v.Limit)
+	}
+}
+
+// saturate takes one slice of a contender's figures at saturation.
+func (c *contender) saturate(ctx context.Context, g group, load peers.Load, slice int) error {
+	before, err := busy(g.route.cores.server)
 	if err != nil {
-		m.fail(round, r, p, service, err)
+		return err
 	}
-	if v.Rate > 0 {
-		m.run.Samples = append(m.run.Samples, v)
+	full, err := g.route.bench(ctx, c.peer, g.service, load.Window, load.Saturated/peerSlices)
+	if err != nil {
+		return err
 	}
-	m.t.Logf("round %d  %-8s %-4s  %-20s %8.0f/s  %8.0f/CPU-s  busy %3.0f %%  lost %.3f %%  p50 %-8v p99 %-8v %s", round, r.name, service, p.Name,
-		v.Rate, v.PerCPU, 100*v.Busy, 100*v.Lost, v.Median, v.P99, v.Limit)
+	after, err := busy(g.route.cores.server)
+	if err != nil {
+		return err
+	}
+	// Shared lanes are no bottleneck: no server here sends replies twice, which alone would hide losses.
+	full.Limits = slices.DeleteFunc(full.Limits, func(limit string) bool { return limit == "shared" })
+	c.limits[slice] = strings.Join(full.Limits, ", ")
+	c.sent, c.answered = c.sent+full.Sent, c.answered+full.Answered
+	c.took += float64(full.Answered) / full.Rate
+	c.worked, c.lasted = c.worked+(after-before).Seconds(), c.lasted+full.Seconds
+	return nil
+}
+
+// saturated is the sample with the figures of all slices.
+func (c *contender) saturated() peers.Sample {
+	v := c.sample
+	if c.failed || c.took <= 0 {
+		return v
+	}
+	v.Rate = float64(c.answered) / c.took
+	v.Lost = float64(c.sent-c.answered) / float64(c.sent)
+	if c.worked > 0 {
+		v.PerCPU, v.Busy = float64(c.answered)/c.worked, min(c.worked/c.lasted, 1)
+	}
+	limited := slices.DeleteFunc(c.limits[:], func(l string) bool { return l == "" })
+	if 2*len(limited) > peerSlices {
+		v.Limit = limited[0]
+	}
+	return v
 }
 
 // rest measures what our server takes when nobody asks: memory before and after it had something to do, CPU after.
@@ -301,53 +281,6 @@ func (m *measuring) rest(round int, r *route, ours *peer) {
 	}
 	m.run.Rests = append(m.run.Rests, v)
 	m.t.Logf("round %d  at rest: CPU %.3f %%, resident %.1f MiB, %.1f MiB after load", round, 100*v.CPU, float64(v.Before)/(1<<20), float64(v.After)/(1<<20))
-}
-
-// A benched is what bench says in JSON, as far as it is looked at.
-type benched struct {
-	Sent, Answered, Wrong uint64
-	Seconds               float64
-	Rate                  float64 `json:"answered_per_second"`
-	Limits                []string
-	Latency               roundTrips
-}
-
-// roundTrips are in microseconds.
-type roundTrips struct {
-	Median float64 `json:"median_us"`
-	P99    float64 `json:"p99_us"`
-}
-
-func (r roundTrips) median() time.Duration { return time.Duration(r.Median * 1e3) }
-func (r roundTrips) p99() time.Duration    { return time.Duration(r.P99 * 1e3) }
-
-// bench asks a peer as fast as it answers, with window requests outstanding, from the generator's core.
-func (r *route) bench(ctx context.Context, p *peer, service string, window int, duration time.Duration) (b benched, err error) {
-	return r.benchUnder(ctx, nil, p, service, window, duration)
-}
-
-// benchUnder is bench, run by another program with its arguments.
-func (r *route) benchUnder(ctx context.Context, by []string, p *peer, service string, window int, duration time.Duration) (b benched, err error) {
-	ctx, cancel := context.WithTimeout(ctx, duration+patience)
-	defer cancel()
-	args := append(by, "taskset", "-c", strconv.Itoa(r.cores.generator), program, "bench", "--json", "--service", service, "--max", "--window", strconv.Itoa(window),
-		"--duration", duration.String(), "--timeout", "250ms", "--sources", r.sources)
-	if service == peers.Echo {
-		args = append(args, "--size", strconv.Itoa(peers.EchoSize))
-	}
-	args = append(args, netip.AddrPortFrom(r.addr, p.ports[service]).String())
-	out, err := r.client.run(ctx, "", args[0], args[1:]...)
-	out = strings.TrimSpace(out)
-	if err != nil {
-		return b, fmt.Errorf("bench: %w: %s", err, out)
-	}
-	if err := json.Unmarshal([]byte(out[strings.LastIndexByte(out, '\n')+1:]), &b); err != nil {
-		return b, fmt.Errorf("bench printed %q: %w", out, err)
-	}
-	if b.Answered == 0 || b.Wrong > 0 {
-		return b, fmt.Errorf("bench: %d good answers and %d wrong ones", b.Answered, b.Wrong)
-	}
-	return b, nil
 }
 
 // writePeers prints the page and writes it.

@@ -22,12 +22,18 @@ import (
 	"github.com/yesterday-time/yesterday/integration/peers"
 )
 
-// The ports that the measured servers have where they can be told one: ours by default.
+// The ports that the measured servers have where they can be told one: ours those of its defaults, the others those behind, each
+// its own, since all run at once.
 const (
 	peerEcho = 12315
 	peerTime = 12345
 	peerNTP  = 12431
 )
+
+// peerPorts are the ports of the n-th other server; of the 0th, which is ours, the defaults.
+func peerPorts(n uint16) map[string]uint16 {
+	return map[string]uint16{peers.NTP: peerNTP + n, peers.Time: peerTime + n, peers.Echo: peerEcho + n}
+}
 
 // A peer is a server that is measured.
 type peer struct {
@@ -86,7 +92,7 @@ func ourPeer() *peer {
 	return &peer{
 		Server: peers.Server{Name: peers.Ours, Version: version, Answers: []string{peers.NTP, peers.Time, peers.Echo},
 			How: "yesterday serve; on loopback with --limit 1000000 --limit-loopback"},
-		ports: map[string]uint16{peers.NTP: peerNTP, peers.Time: peerTime, peers.Echo: peerEcho},
+		ports: peerPorts(0),
 		command: func(r *route, _ string) []string {
 			return append([]string{program, "serve"}, r.ours...)
 		},
@@ -95,9 +101,9 @@ func ourPeer() *peer {
 
 func ceilingPeer(t *testing.T, dir string) *peer {
 	p, path := builtPeer(t, peers.Server{Name: peers.Ceiling, Version: "this tree's", Answers: []string{peers.NTP},
-		How: fmt.Sprintf("ceiling %d", peerNTP)}, dir, "ceiling", "gcc", "-O2", "-o", filepath.Join(dir, "ceiling"), "peers/ceiling/ceiling.c")
-	p.ports = map[string]uint16{peers.NTP: peerNTP}
-	p.command = func(*route, string) []string { return []string{path, strconv.Itoa(peerNTP)} }
+		How: "ceiling PORT"}, dir, "ceiling", "gcc", "-O2", "-o", filepath.Join(dir, "ceiling"), "peers/ceiling/ceiling.c")
+	p.ports = peerPorts(1)
+	p.command = func(*route, string) []string { return []string{path, strconv.Itoa(int(p.ports[peers.NTP]))} }
 	return p
 }
 
@@ -105,9 +111,9 @@ func ceilingPeer(t *testing.T, dir string) *peer {
 func chronydPeer(t *testing.T, dir string) *peer {
 	p, path := debianPeer(t, peers.Server{Name: peers.Chronyd, Answers: []string{peers.NTP},
 		How: "chronyd -x -d -u root, with local stratum 1, allow"}, "chrony", "usr/sbin/chronyd")
-	p.ports = map[string]uint16{peers.NTP: peerNTP}
+	p.ports = peerPorts(2)
 	conf := writeConf(t, dir, "chrony.conf", fmt.Sprintf("port %d\nlocal stratum 1\nallow\ncmdport 0\nbindcmdaddress /\npidfile %s/chronyd.pid\n",
-		peerNTP, dir))
+		p.ports[peers.NTP], dir))
 	p.command = func(*route, string) []string { return []string{path, "-x", "-d", "-u", "root", "-f", conf} }
 	return p
 }
@@ -127,14 +133,14 @@ func ntpsecPeer(t *testing.T, dir string) *peer {
 func responderPeer(t *testing.T, dir string) *peer {
 	const tool = "github.com/facebook/time/cmd/ntpresponder"
 	p, path := builtPeer(t, peers.Server{Name: "ntpresponder", Answers: []string{peers.NTP},
-		How: fmt.Sprintf("ntpresponder -manage-loopback=false -port %d -ip ADDR", peerNTP)}, dir, "ntpresponder",
+		How: "ntpresponder -manage-loopback=false -port PORT -ip ADDR"}, dir, "ntpresponder",
 		"go", "build", "-o", filepath.Join(dir, "ntpresponder"), tool)
 	if out, err := exec.Command("go", "list", "-f", "{{.Module.Version}}", tool).Output(); err == nil {
 		p.Version = strings.TrimSpace(string(out))
 	}
-	p.ports = map[string]uint16{peers.NTP: peerNTP}
+	p.ports = peerPorts(3)
 	p.command = func(r *route, _ string) []string {
-		return []string{path, "-manage-loopback=false", "-port", strconv.Itoa(peerNTP), "-ip", r.addr.String()}
+		return []string{path, "-manage-loopback=false", "-port", strconv.Itoa(int(p.ports[peers.NTP])), "-ip", r.addr.String()}
 	}
 	return p
 }
@@ -142,7 +148,7 @@ func responderPeer(t *testing.T, dir string) *peer {
 func plainPeer(t *testing.T, dir string) *peer {
 	p, path := builtPeer(t, peers.Server{Name: peers.PlainGo, Version: "this tree's", Answers: []string{peers.NTP, peers.Time, peers.Echo},
 		How: "plain SERVICE 0.0.0.0:PORT"}, dir, "plain", "go", "build", "-o", filepath.Join(dir, "plain"), "./peers/plain")
-	p.ports = map[string]uint16{peers.NTP: peerNTP, peers.Time: peerTime, peers.Echo: peerEcho}
+	p.ports = peerPorts(4)
 	p.command = func(_ *route, service string) []string {
 		return []string{path, service, fmt.Sprintf("0.0.0.0:%d", p.ports[service])}
 	}
@@ -153,7 +159,7 @@ func lessonPeer(t *testing.T) *peer {
 	const python = "/usr/bin/python3"
 	p := &peer{
 		Server: peers.Server{Name: peers.Lesson, Answers: []string{peers.Time, peers.Echo}, How: "python3 server.py, python3 echo.py"},
-		ports:  map[string]uint16{peers.Time: peerTime, peers.Echo: peerEcho},
+		ports:  peerPorts(5),
 		mute:   true,
 	}
 	out, err := exec.Command(python, "--version").Output()
@@ -189,7 +195,7 @@ func (r *route) serve(ctx context.Context, p *peer, service, dir string) (*servi
 	argv := p.command(r, service)
 	cmd := exec.Command("taskset", append([]string{"-c", strconv.Itoa(r.cores.server)}, argv...)...)
 	cmd.Env = append(os.Environ(), "TZ=UTC", "LC_ALL=C")
-	name := filepath.Join(dir, "log")
+	name := filepath.Join(dir, "log."+strings.ReplaceAll(p.Name, "/", " "))
 	if p.mute {
 		name = os.DevNull
 	}

@@ -84,9 +84,9 @@ func (r *Run) Page(plot, old string) string {
 		{"at saturation", fmt.Sprintf("%v a round; %d requests outstanding, from %d addresses", r.Load.Saturated, r.Load.Window, r.Load.Sources)},
 		{"latency", fmt.Sprintf("%v a round; one request outstanding, from %d addresses by turns", r.Load.Single, r.Load.Sources)},
 	}))
-	p("In each round every server is started afresh for each service and path, warmed up, saturated, asked one by one, and ended, in an")
-	p("order that rotates. It has one core to itself; the generator, `yesterday bench --max`, has the other. It matches each reply to")
-	p("its request and checks it.\n")
+	p("In each round all servers are started afresh for each service and path, on one core. They are warmed up, saturated in %d slices", r.Load.Slices)
+	p("by turns, asked one by one, and ended; the order rotates. While one is measured the others have nothing to do. The generator,")
+	p("`yesterday bench --max`, has the other core. It matches each reply to its request and checks it.\n")
 	p("Over the veth pair, which joins two network namespaces, the kernel's receive processing of the requests is on the server's core (RPS), as")
 	p("on a machine of its own. Over loopback both sides are in one namespace, and the kernel receives a datagram on the core")
 	p("that sent it. A closed loop keeps as many requests under way as are said above, so nobody's receive buffer overflows.\n")

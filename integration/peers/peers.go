@@ -72,6 +72,7 @@ type Machine struct {
 type Load struct {
 	Rounds    int
 	Saturated time.Duration // how long at saturation
+	Slices    int           // in how many parts, between which the other servers have theirs
 	Single    time.Duration // how long with one request outstanding
 	Window    int           // requests outstanding at saturation
 	Sources   int           // addresses that they came from

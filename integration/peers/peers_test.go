@@ -123,7 +123,7 @@ func sample() *Run {
 		Began:   time.Date(2026, 11, 22, 18, 30, 0, 0, time.UTC),
 		Took:    9*time.Minute + 41200*time.Millisecond,
 		Machine: Machine{CPU: "A <CPU> & more", Cores: 2, Memory: 24 << 30, System: "Debian 12", Kernel: "6.18.44", Go: "go1.26.8", C: "gcc 12.2.0"},
-		Load: Load{Rounds: 3, Saturated: 2 * time.Second, Single: time.Second, Window: 128, Sources: 1024,
+		Load: Load{Rounds: 3, Saturated: 2 * time.Second, Slices: 4, Single: time.Second, Window: 128, Sources: 1024,
 			Resting: 3 * time.Second},
 		Servers: []Server{
 			{Name: Ours, Version: "1.0", How: "yesterday serve", Answers: services},
