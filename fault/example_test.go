@@ -58,6 +58,6 @@ func ExampleFault_Applies() {
 		fmt.Println(err)
 		return
 	}
-	fmt.Println(f.Applies(service.NTP), f.Applies(service.Echo))
+	fmt.Println(f.Applies(service.NTP, false), f.Applies(service.Echo, false))
 	// Output: true false
 }

@@ -99,15 +99,23 @@ func (f Fault) Word() string { return forms[f.kind].word }
 // Note returns the note that a Reply bears of f; 0 for the zero Fault.
 func (f Fault) Note() exchange.Notes { return forms[f.kind].note }
 
-// Applies tells whether f makes sense for k at all: the faults in NTP's header for NTP alone, the others for every service.
-func (f Fault) Applies(k service.Kind) bool {
+// Applies tells whether f makes sense for k at all, over connections (TCP) or datagrams: the faults in NTP's header for NTP alone,
+// a duplicate for datagrams alone, and what changes bytes not for an echo over TCP; the others for all that is served.
+func (f Fault) Applies(k service.Kind, stream bool) bool {
+	if !slices.Contains(service.Kinds(), k) || stream && !k.OverTCP() {
+		return false
+	}
 	switch forms[f.kind].stage {
 	case noStage:
 		return false
 	case header:
 		return k == service.NTP
+	case cut, flip:
+		return !stream || k != service.Echo // its answer is yet to come
+	case wayOut:
+		return !stream || f.kind != duplicate
 	}
-	return slices.Contains(service.Kinds(), k)
+	return true
 }
 
 // String returns the canonical text, which Parse reads as f again: ranges of one duration are that duration, durations are

@@ -46,7 +46,7 @@ func (in *Injector) Inject(faults []Fault, p *exchange.Reply, r *exchange.Reques
 	}
 	var due [numStages]bool // the stages that have something to do
 	for i := range faults {
-		if faults[i].Applies(in.Service) {
+		if faults[i].Applies(in.Service, in.Stream) {
 			due[forms[faults[i].kind].stage] = true
 		}
 	}
@@ -56,7 +56,7 @@ func (in *Injector) Inject(faults []Fault, p *exchange.Reply, r *exchange.Reques
 	if due[header] && len(p.Data) >= ntp.HeaderSize {
 		in.rewrite(faults, p, r)
 	}
-	if due[cut] && !(in.Stream && in.Service == service.Echo) { // its answer is yet to come, and not in p.Data
+	if due[cut] {
 		in.cut(faults, p)
 	}
 	if due[flip] {

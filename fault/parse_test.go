@@ -243,11 +243,15 @@ func TestApplies(t *testing.T) {
 	for _, f := range parsed(t, allTexts...) {
 		ofNTP := slices.Contains([]string{"kiss", "stratum", "leap", "wrong-origin", "zero-transmit", "mode", "version", "unsynchronised"}, f.Word())
 		for _, k := range service.Kinds() {
-			if got, want := f.Applies(k), k == service.NTP || !ofNTP; got != want {
-				t.Errorf("%v applies to %v: %v, want %v", f, k, got, want)
+			if got, want := f.Applies(k, false), k == service.NTP || !ofNTP; got != want {
+				t.Errorf("%v applies to %v over UDP: %v, want %v", f, k, got, want)
+			}
+			echoed := k == service.Echo && (f.Word() == "corrupt" || f.Word() == "length")
+			if got, want := f.Applies(k, true), k != service.NTP && !ofNTP && f.Word() != "duplicate" && !echoed; got != want {
+				t.Errorf("%v applies to %v over TCP: %v, want %v", f, k, got, want)
 			}
 		}
-		if f.Applies(service.Kind(200)) {
+		if f.Applies(service.Kind(200), false) {
 			t.Errorf("%v applies to what is no service", f)
 		}
 	}
@@ -269,7 +273,7 @@ func TestNotes(t *testing.T) {
 
 func TestZeroFault(t *testing.T) {
 	var f Fault
-	if f.String() != "" || f.Word() != "" || f.Note() != 0 || f.Applies(service.NTP) {
+	if f.String() != "" || f.Word() != "" || f.Note() != 0 || f.Applies(service.NTP, false) {
 		t.Errorf("the zero Fault is %q", f)
 	}
 	if text, err := f.MarshalText(); err == nil {

@@ -210,7 +210,7 @@ func TestAnyFaults(t *testing.T) {
 		for range r.IntN(6) {
 			f := parsed(t, randomText(r))[0]
 			faults = append(faults, f)
-			if f.Applies(l.kind) {
+			if f.Applies(l.kind, l.stream) {
 				notes |= f.Note()
 			}
 			switch f.kind {

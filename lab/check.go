@@ -109,7 +109,7 @@ func (c *Config) unknown(name string) error {
 
 func (c *Config) checkFaults(rule int, faults []fault.Fault) error {
 	for i, f := range faults {
-		if !slices.ContainsFunc(c.services(), f.Applies) {
+		if !slices.ContainsFunc(c.services(), func(k service.Kind) bool { return c.applies(f, k) }) {
 			return &ConfigError{rule, fmt.Sprintf("faults[%d]", i), c.pointless(f)}
 		}
 	}
@@ -124,13 +124,24 @@ func (c *Config) services() []service.Kind {
 	return c.Services
 }
 
+// applies tells whether f makes sense for a service as it is served.
+func (c *Config) applies(f fault.Fault, k service.Kind) bool {
+	return !c.TCPOnly && f.Applies(k, false) || f.Applies(k, true)
+}
+
 // pointless tells why f makes sense for nothing that is served.
 func (c *Config) pointless(f fault.Fault) error {
-	kinds := slices.DeleteFunc(service.Kinds(), func(k service.Kind) bool { return !f.Applies(k) })
-	if len(kinds) == 0 {
+	if f == (fault.Fault{}) {
 		return errors.New("the zero fault, want one that fault.Parse gives")
 	}
-	return fmt.Errorf("fault %s makes sense for %s, and what is served is %s", quoted(f.String()), words(kinds), words(c.Services))
+	kinds := slices.DeleteFunc(service.Kinds(), func(k service.Kind) bool { return !c.applies(f, k) })
+	switch {
+	case len(kinds) > 0:
+		return fmt.Errorf("fault %s makes sense for %s, and what is served is %s", quoted(f.String()), words(kinds), words(c.services()))
+	case f.Applies(service.NTP, false) && !f.Applies(service.Time, false):
+		return fmt.Errorf("fault %s makes sense for ntp, and what is served is %s, over TCP alone", quoted(f.String()), words(c.services()))
+	}
+	return fmt.Errorf("fault %s makes no sense over TCP, and nothing is served over UDP", quoted(f.String()))
 }
 
 func words(kinds []service.Kind) string {

@@ -61,6 +61,12 @@ func TestCheck(t *testing.T) {
 			`fault "kiss RATE" makes sense for ntp, and what is served is time, echo`},
 		{"faults", Config{Rules: []Rule{{From: ten, Faults: faults("leap none")}}, Services: []service.Kind{service.Echo}}, 0, "faults[0]", "leap none"},
 		{"faults", Config{Faults: make([]fault.Fault, 1)}, -1, "faults[0]", "zero fault"},
+		{"faults", Config{Faults: faults("duplicate"), TCPOnly: true}, -1, "faults[0]", `fault "duplicate" makes no sense over TCP, and nothing is served over UDP`},
+		{"faults", Config{Faults: faults("corrupt"), TCPOnly: true, Services: []service.Kind{service.Echo}}, -1, "faults[0]",
+			`fault "corrupt" makes sense for daytime, time, and what is served is echo`},
+		{"faults", Config{Faults: faults("mode 3"), TCPOnly: true, Services: []service.Kind{service.Time}}, -1, "faults[0]", `makes sense for ntp|time, over TCP alone`},
+		{"", Config{Faults: faults("duplicate", "corrupt"), Services: []service.Kind{service.Echo}}, -1, "", ""},
+		{"", Config{Faults: faults("delay 1ms", "loss 10%", "corrupt"), TCPOnly: true}, -1, "", ""},
 	} {
 		err := Check(test.c)
 		if test.field == "" {

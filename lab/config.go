@@ -30,6 +30,9 @@ type Config struct {
 	// Services is what is served: a fault that makes sense for none of them is refused. None: all services.
 	Services []service.Kind
 
+	// TCPOnly tells that they are served over TCP alone, where fewer faults make sense.
+	TCPOnly bool
+
 	// Remember is how many clients' first requests are remembered, 1 to MaxRemember. 0: DefaultRemember. A client that
 	// lives by two clocks in turn, each started at its first request, counts twice.
 	Remember int

@@ -29,9 +29,9 @@ type benchCmd struct {
 	Sources  string         `placeholder:"LIST" help:"Source addresses of this host: a prefix, all of which is used (127.1.0.0/22), a range (10.0.0.1-10.0.0.200), addresses separated by commas, or a number of them on loopback, from 127.1.0.1 on (default: what the system chooses)."`
 	Size     *int           `placeholder:"N" help:"Bytes to send: of an echo 16 to 8192 (default: echo 56, time 0; ntp's are 48)."`
 	Timeout  time.Duration  `default:"1s" placeholder:"TIME" help:"How long a reply may take, at most 10s; one that takes longer is late (default: 1s)."`
-	Clock    *config.Text   `type:"clocktext" placeholder:"TEXT" help:"Check the replies of time against this clock, as serve prints it (default: any 4 bytes will do). On another host it may be a second off."`
+	Clock    *config.Text   `type:"clocktext" env:"-" placeholder:"TEXT" help:"Check the replies of time against this clock, as serve prints it (default: any 4 bytes will do). On another host it may be a second off."`
 	PID      *int           `name:"pid" placeholder:"N" help:"The server's process on this host: replies per second of its CPU time (Linux)."`
-	Allowed  bool           `name:"i-may-load-this-host" help:"Load a host with a public address."`
+	Allowed  bool           `name:"i-may-load-this-host" env:"-" help:"Load a host with a public address."`
 	JSON     bool           `name:"json" help:"Print one JSON object."`
 }
 

@@ -13,7 +13,6 @@ import (
 	"github.com/yesterday-time/yesterday"
 	"github.com/yesterday-time/yesterday/internal/config"
 	"github.com/yesterday-time/yesterday/lab"
-	"github.com/yesterday-time/yesterday/service"
 )
 
 // stopWithin is how long the server takes to stop at the most. With flushWithin, which whoever does not read its output
@@ -75,8 +74,9 @@ func (c *serveCmd) Run(e *env) error {
 	}
 	takeProcessors(srv.Threads())
 	lines.listening(srv, plan, c.Config)
-	services, running := plan.Lab.Services, plan.Settings
-	running.Clocks, running.Rules = nil, nil // there may be very many, and the Lab has them
+	served, running := plan.Lab, plan.Settings
+	served.Clocks, served.Rules = nil, nil // there may be very many, and the Lab has them
+	running.Clocks, running.Rules = nil, nil
 
 	ended := make(chan error, 1)
 	go func() { ended <- srv.Serve(context.WithoutCancel(e.ctx)) }()
@@ -89,7 +89,7 @@ func (c *serveCmd) Run(e *env) error {
 			continue
 		case <-wanted:
 			wanted = nil // reloads keeps what comes meanwhile: once more after this
-			reloaded = c.load(e, &l, services)
+			reloaded = c.load(e, &l, &served)
 			continue
 		case next := <-reloaded:
 			wanted = reloads
@@ -129,9 +129,9 @@ type loaded struct {
 }
 
 // load reads the file, lays the flags over it, and sets l to the whole, which takes a while where the file is large or
-// its disk far away: nobody has to wait. Whatever the settings say is served, what is served are the services, if there
-// are any.
-func (c *serveCmd) load(e *env, l *lab.Lab, services []service.Kind) <-chan loaded {
+// its disk far away: nobody has to wait. Whatever the settings say is served, what is served is what served says, if there
+// is any yet.
+func (c *serveCmd) load(e *env, l *lab.Lab, served *lab.Config) <-chan loaded {
 	done := make(chan loaded, 1)
 	go func() {
 		flags := c.Settings
@@ -140,8 +140,8 @@ func (c *serveCmd) load(e *env, l *lab.Lab, services []service.Kind) <-chan load
 		}
 		plan, file, err := loadPlan(e, c.Config, flags)
 		if err == nil {
-			if services != nil {
-				plan.Lab.Services = services
+			if served != nil {
+				plan.Lab.Services, plan.Lab.TCPOnly = served.Services, served.TCPOnly
 			}
 			err = l.Set(plan.Lab, e.now())
 		}
@@ -164,7 +164,14 @@ func loadPlan(e *env, path string, flags config.Settings) (*config.Plan, *config
 		}
 		under = file.Settings
 	}
-	plan, err := flags.Over(under).Plan()
+	all := flags.Over(under)
+	plan, err := all.Plan()
+	if err == nil {
+		// What a file says of that is for its own services.
+		if unused := all.Unused(); unused != nil && (flags.Has(unused.Key) || flags.Services == nil) {
+			err = unused
+		}
+	}
 	bad, ok := errors.AsType[*config.Error](err)
 	switch {
 	case err == nil:

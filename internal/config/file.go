@@ -86,7 +86,11 @@ func Parse(name string, data []byte) (*File, error) {
 			return nil, err
 		}
 	}
-	if _, err := f.Settings.Plan(); err != nil {
+	_, err = f.Settings.Plan()
+	if unused := f.Settings.Unused(); err == nil && unused != nil {
+		err = unused
+	}
+	if err != nil {
 		return nil, f.Locate(err)
 	}
 	return f, nil

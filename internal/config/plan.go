@@ -73,6 +73,9 @@ func (s Settings) Plan() (*Plan, error) {
 		return nil, err
 	}
 	srv.NTP.Stratum = uint8(stratum)
+	if s.RefID == nil && stratum < service.Unsynchronised {
+		p.Settings.RefID = new(Text(service.DefaultReferenceID[:]))
+	}
 	if s.RefID != nil {
 		if srv.NTP.ReferenceID, err = ntp.ParseReferenceID(string(*s.RefID)); err != nil {
 			return nil, &Error{Key: "refid", Err: err}
@@ -84,14 +87,15 @@ func (s Settings) Plan() (*Plan, error) {
 	if srv.Services, err = s.services(srv.Transports); err != nil {
 		return nil, err
 	}
-	if p.Lab, err = s.lab(srv.Services); err != nil {
+	if p.Lab, err = s.lab(srv.Services, srv.Transports == yesterday.TCP); err != nil {
 		return nil, err
 	}
 	return p, nil
 }
 
 // lab reads the clocks and the rules.
-func (s Settings) lab(services []yesterday.Service) (c lab.Config, err error) {
+func (s Settings) lab(services []yesterday.Service, tcpOnly bool) (c lab.Config, err error) {
+	c.TCPOnly = tcpOnly
 	if c.Clock, err = s.Clock.recipe("clock"); err != nil {
 		return c, err
 	}

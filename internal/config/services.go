@@ -74,6 +74,35 @@ func (s Settings) services(transports yesterday.Transports) ([]yesterday.Service
 	return services, nil
 }
 
+// Unused tells of a setting that says where services are bound while each of them says that itself; nil: there is none. The
+// settings have a Plan.
+func (s Settings) Unused() *Error {
+	address, port := false, false // a service has none of its own
+	for _, arg := range s.Services.Words() {
+		_, where, given := strings.Cut(arg, "=")
+		_, bare := bareAddr(where)
+		address = address || !given || strings.HasPrefix(where, ":") && !bare
+		port = port || !given || bare
+	}
+	switch {
+	case s.Services == nil:
+	case s.Listen != nil && !address:
+		return &Error{"listen", strconv.Quote(s.Listen.String()), errors.New("each service has an address of its own, want it there")}
+	case s.PortOffset != nil && !port:
+		return &Error{"port-offset", string(*s.PortOffset), errors.New("each service has a port of its own, want it there")}
+	}
+	return nil
+}
+
+// bareAddr reads an address without a port, an IPv6 one with brackets or without.
+func bareAddr(where string) (netip.Addr, bool) {
+	if strings.HasPrefix(where, "[") && strings.HasSuffix(where, "]") {
+		where = where[1 : len(where)-1]
+	}
+	addr, err := netip.ParseAddr(where)
+	return addr.Unmap(), err == nil
+}
+
 // listen reads the addresses that stand for those that a service has none of its own for.
 func (s Settings) listen() ([]netip.Addr, error) {
 	if s.Listen == nil {
@@ -113,12 +142,8 @@ func holds(all, one netip.Addr) bool {
 
 // parseWhere reads what stands after SERVICE=: an address, a port, or both. What is not said is as by default.
 func parseWhere(arg, where string, listen []netip.Addr, port int) ([]netip.Addr, int, error) {
-	bare := where
-	if strings.HasPrefix(where, "[") && strings.HasSuffix(where, "]") {
-		bare = where[1 : len(where)-1]
-	}
-	if addr, err := netip.ParseAddr(bare); err == nil {
-		return []netip.Addr{addr.Unmap()}, port, nil
+	if addr, ok := bareAddr(where); ok {
+		return []netip.Addr{addr}, port, nil
 	}
 	bad := &Error{Key: "services", Err: fmt.Errorf("%q: want an IP address, a port, or both after the =, such as :37, 127.0.0.1 or [::1]:37", arg)}
 	colon := strings.LastIndexByte(where, ':')

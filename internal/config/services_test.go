@@ -11,6 +11,39 @@ import (
 
 func text(s string) *Text { return new(Text(s)) }
 
+func TestUnused(t *testing.T) {
+	for _, c := range []struct{ services, listen, offset, want string }{
+		{"", "::1", "1", ""},
+		{"time", "::1", "1", ""},
+		{"time=:37", "::1", "", ""},
+		{"time=:37", "", "1", "port-offset 1: each service has a port of its own, want it there"},
+		{"time=127.0.0.1", "", "1", ""},
+		{"time=[::1]", "", "1", ""},
+		{"time=::1", "127.0.0.1", "", `listen "127.0.0.1": each service has an address of its own, want it there`},
+		{"time=127.0.0.1:37 echo=[::1]:7", "127.0.0.1", "", `listen "127.0.0.1": each service has an address of its own, want it there`},
+		{"time=127.0.0.1:37 echo", "127.0.0.1", "1", ""},
+		{"time=127.0.0.1:37", "", "", ""},
+	} {
+		var s Settings
+		for arg := range strings.FieldsSeq(c.services) {
+			s.Services = append(s.Services, Text(arg))
+		}
+		if c.listen != "" {
+			s.Listen = List{Text(c.listen)}
+		}
+		if c.offset != "" {
+			s.PortOffset = text(c.offset)
+		}
+		got := ""
+		if err := s.Unused(); err != nil {
+			got = err.Error()
+		}
+		if got != c.want {
+			t.Errorf("%+v: %q", c, got)
+		}
+	}
+}
+
 func TestServices(t *testing.T) {
 	const both = yesterday.UDP | yesterday.TCP
 	for _, test := range []struct {

@@ -40,7 +40,7 @@ type Settings struct {
 	PortOffset    *Text   `placeholder:"N" help:"Added to the well-known ports 7, 13, 37 and 123; 0 gives those themselves (default: 12308)." yaml:"port-offset,omitempty"`
 	Transport     List    `sep:"none" placeholder:"LIST" help:"udp, tcp, or both (default: udp,tcp); NTP has udp alone." yaml:"transport,flow,omitempty"`
 	Allow         List    `sep:"none" placeholder:"LIST" help:"Who is answered: private (this host, its networks, private addresses), any, none, or prefixes such as 192.0.2.0/24, separated by commas (default: private). Behind NAT or a container's proxy everybody has the gateway's address." yaml:"allow,flow,omitempty"`
-	Limit         *Text   `placeholder:"N" help:"Replies a second to one address (of IPv6: to one /64) from each port and transport, or off. Loopback has no limit (default: 1000)." yaml:"limit,omitempty"`
+	Limit         *Text   `placeholder:"N" help:"Replies a second to one address (of IPv6: to one /64) from each port, transport and shard, or off. Loopback has no limit (default: 1000)." yaml:"limit,omitempty"`
 	LimitLoopback *bool   `help:"Loopback addresses have that limit too, as behind a proxy on this host." yaml:"limit-loopback,omitempty"`
 	Shards        *Text   `placeholder:"N" help:"Sockets and threads for each UDP port, of IPv6 and IPv4 each (default: 1; more pay only with cores to run on)." yaml:"shards,omitempty"`
 	Stratum       *Text   `placeholder:"N" help:"NTP: how far from the source of the time, 1 to 15, or 16: not synchronised (default: 1)." yaml:"stratum,omitempty"`
