@@ -334,3 +334,32 @@ func BenchmarkInject(b *testing.B) {
 		})
 	}
 }
+
+// Each service, transport, seed and shard has random numbers of its own, and the same ones again.
+func TestInjectorsDiffer(t *testing.T) {
+	fates := func(k service.Kind, stream bool, seed, shard uint64) (s string) {
+		in := NewInjector(k, stream, seed, shard)
+		for range 64 {
+			p := exchange.Reply{Data: []byte("1234")}
+			s += in.Inject(parsed(t, "loss 50%"), &p, new(exchange.Request)).String() + " "
+		}
+		return s
+	}
+	seen := make(map[string]string)
+	for _, k := range []service.Kind{service.Echo, service.Daytime, service.Time} {
+		for _, stream := range []bool{false, true} {
+			for seed := range uint64(2) {
+				for shard := range uint64(2) {
+					who := fmt.Sprint(k, stream, seed, shard)
+					s := fates(k, stream, seed, shard)
+					if other, ok := seen[s]; ok {
+						t.Errorf("%s and %s fail alike", who, other)
+					}
+					if seen[s] = who; fates(k, stream, seed, shard) != s {
+						t.Errorf("%s fails otherwise the second time", who)
+					}
+				}
+			}
+		}
+	}
+}

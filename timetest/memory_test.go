@@ -144,6 +144,35 @@ func TestMemoryDelay(t *testing.T) {
 	})
 }
 
+// Of replies that are due at the same moment the one asked for first comes first.
+func TestMemoryDelayKeepsOrder(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := timetest.NewMemoryServer(t, "now")
+		s.SetFaults("delay 10ms")
+		conn, err := s.Dial("udp", s.Addr(service.Echo))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		for _, data := range []string{"a", "b", "c"} {
+			if _, err := conn.Write([]byte(data)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		got, b := "", make([]byte, 8)
+		for range 3 {
+			n, err := conn.Read(b)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got += string(b[:n])
+		}
+		if got != "abc" {
+			t.Errorf("read %q, want abc", got)
+		}
+	})
+}
+
 func TestMemoryDeadlines(t *testing.T) {
 	for _, network := range []string{"udp", "tcp"} {
 		inBubble(t, "now", func(t *testing.T, s *timetest.Server) {
