@@ -89,6 +89,7 @@ type benched struct {
 	Sent, Answered, Wrong uint64
 	Seconds               float64
 	Rate                  float64 `json:"answered_per_second"`
+	Held                  float64 `json:"generator_held"`
 	Limits                []string
 	Latency               roundTrips
 }

@@ -182,10 +182,10 @@ func (m *measuring) compare(round int, g group) {
 	}
 	each(0, func(c *contender) error {
 		single, err := g.route.bench(ctx, c.peer, g.service, 1, load.Single)
-		c.sample.Median, c.sample.P99 = single.Latency.median(), single.Latency.p99()
+		c.sample.Median, c.sample.P99, c.sample.Held = single.Latency.median(), single.Latency.p99(), single.Held
 		return err
 	})
-	if g.service == peers.NTP && m.perf != "" {
+	if m.perf != "" {
 		each(0, func(c *contender) (err error) {
 			c.sample.Parts, err = g.route.profile(ctx, m.perf, c.peer, g.service, load, m.dir)
 			return err

@@ -42,6 +42,9 @@ func (r *Run) Page(plot, old string) string {
 	p("answers more, or sooner. A CPU-second is a second in which the server's core was busy, with the server itself or with the kernel's")
 	p("work there. p50 and p99 are round trips with one request outstanding. With ≥ the generator was the bottleneck in most rounds: the")
 	p("server could do more. A bar with ≤ may look too good, since the generator held up the other server.\n")
+	if line := r.held(); line != "" {
+		p("%s\n", line)
+	}
 	for _, line := range r.losses() {
 		p("%s\n", line)
 	}
@@ -126,6 +129,27 @@ func (r *Run) comparison(path, service string, names []string) string {
 		rows = append(rows, row)
 	}
 	return table(rows)
+}
+
+// held tells how much of the round trips is the generator's own time.
+func (r *Run) held() string {
+	share := Measure{Of: func(s Sample) float64 { return s.Held }}
+	var ways []string
+	for _, path := range paths {
+		var shares []string
+		for _, name := range r.measured(path, NTP) {
+			if s := r.of(path, NTP, name, share); s.N > 0 {
+				shares = append(shares, fmt.Sprintf("%s %s", name, whole(s.Median)))
+			}
+		}
+		if len(shares) > 0 {
+			ways = append(ways, fmt.Sprintf("over %s %s", titles[path], strings.Join(shares, ", ")))
+		}
+	}
+	if len(ways) == 0 {
+		return ""
+	}
+	return "The generator's own part is in p50 and p99. Of the round trips of NTP it took: " + strings.Join(ways, "; ") + "."
 }
 
 func (r *Run) restCell(of func(Rest) float64, format func(float64) string) string {

@@ -100,6 +100,7 @@ type Sample struct {
 	Limit  string  // why Rate is the generator's rather than the server's; empty: it is not
 
 	Median, P99 time.Duration // round trips with one request outstanding
+	Held        float64       // share of them that the generator held the request or the reply, 0 to 1
 
 	Parts Parts // where the core's time went, at saturation once more
 }

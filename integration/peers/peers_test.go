@@ -145,7 +145,7 @@ func sample() *Run {
 					r.Samples = append(r.Samples, Sample{
 						Round: round, Path: path, Service: service, Server: server.Name,
 						Rate: (200_000 - 10_000*float64(i) + 5_000*float64(j)) / slow, PerCPU: 210_000 / slow, Busy: 0.95,
-						Median: time.Duration(8_000 * slow), P99: time.Duration(20_000 * slow),
+						Median: time.Duration(8_000 * slow), P99: time.Duration(20_000 * slow), Held: 0.4 / slow,
 					})
 					if service == NTP {
 						own := 0.05 * float64(k+1)
@@ -172,11 +172,16 @@ func TestReadParts(t *testing.T) {
 		deliver = "\tffffffff82044cc2 udp_rcv\n\tffffffff81360100 net_rx_action\n" + send
 		receive = "\tffffffff81e30783 __arm64_sys_recvfrom\n\t 2d58d0 net_rx_action\n\n"
 		wait    = "\tffffffff81e30783 do_sys_poll\n\t 2d58d0 wait__sys_send\n\n"
+		idle    = "\tffffffff81e30783 pv_native_safe_halt\n\tffffffff81e30784 do_idle\n\n"
+		woken   = "\tffffffff81e30783 ktime_get\n\tffffffff81e30785 sysvec_call_function_single\n" + idle
 		own     = "\t    7ffe12345678 __vdso_clock_gettime\n\t 2d58d0 serve\n\n"
 	)
-	got, err := ReadParts(strings.NewReader("\n\n" + send + deliver + receive + deliver + wait + own + own + own + own + strings.TrimRight(send, "\n")))
-	if want := (Parts{Sending: 0.2, Delivering: 0.2, Receiving: 0.1, Rest: 0.1, Own: 0.4}); got != want || err != nil {
+	got, err := ReadParts(strings.NewReader("\n\n" + send + deliver + receive + idle + deliver + wait + own + idle + own + own + own + woken + strings.TrimRight(send, "\n")))
+	if want := (Parts{Sending: 2. / 11, Delivering: 2. / 11, Receiving: 1. / 11, Rest: 2. / 11, Own: 4. / 11}); got != want || err != nil {
 		t.Errorf("%+v, %v, want %+v", got, err, want)
+	}
+	if got, err := ReadParts(strings.NewReader(idle)); err == nil {
+		t.Errorf("a core with nothing to do is %+v", got)
 	}
 	if got, err := ReadParts(strings.NewReader("\n")); err == nil {
 		t.Errorf("no samples are %+v", got)

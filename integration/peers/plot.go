@@ -113,7 +113,11 @@ func (r *Run) plotRow(b *strings.Builder, row plotRow, y int) int {
 				continue
 			}
 			at := top + j*barStep
-			bar(b, left, at, name, s, greatest, row.measure.Format)
+			value := row.measure.Format(s.Median)
+			if row.measure.Name == Rate.Name && r.limited(path, row.service, name) {
+				value = "≥ " + value
+			}
+			bar(b, left, at, name, s, greatest, value)
 		}
 		x := left + nameWidth
 		fmt.Fprintf(b, `<line class="axis" x1="%d" y1="%d" x2="%[1]d" y2="%[3]d"/>`+"\n", x, top-4, top+len(names)*barStep-3)
@@ -122,7 +126,7 @@ func (r *Run) plotRow(b *strings.Builder, row plotRow, y int) int {
 }
 
 // bar writes one bar with its name, its range and its value.
-func bar(b *strings.Builder, left, y int, name string, s Spread, greatest float64, format func(float64) string) {
+func bar(b *strings.Builder, left, y int, name string, s Spread, greatest float64, value string) {
 	class := "other"
 	switch name {
 	case Ours:
@@ -136,7 +140,7 @@ func bar(b *strings.Builder, left, y int, name string, s Spread, greatest float6
 	fmt.Fprintf(b, `<rect class="%s" x="%d" y="%d" width="%g" height="%d"/>`+"\n", class, x, y, long(s.Median), barHeight)
 	from, to := float64(x)+long(s.Min), float64(x)+long(s.Max)
 	fmt.Fprintf(b, `<path class="range" d="M%g %dH%gM%[1]g %[4]dv6M%[3]g %[4]dv6"/>`+"\n", from, middle, to, middle-3)
-	label(b, int(math.Ceil(to))+7, y+12, "faint", "", format(s.Median))
+	label(b, int(math.Ceil(to))+7, y+12, "faint", "", value)
 }
 
 // label writes text. attributes may be empty.

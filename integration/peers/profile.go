@@ -8,8 +8,8 @@ import (
 	"strings"
 )
 
-// Parts is where the time of a server's core went while it was saturated, as shares of it that add up to 1. The zero Parts were not
-// measured.
+// Parts is where the time of a server's core went while it was saturated and the core busy, as shares of it that add up to 1. The
+// zero Parts were not measured.
 type Parts struct {
 	Sending    float64 // the kernel's: the calls that send
 	Delivering float64 // the kernel's: from a link to a socket, on loopback the asker's and on a veth pair both sides'
@@ -25,8 +25,8 @@ func ReadParts(r io.Reader) (Parts, error) {
 	var samples float64
 	var stack []string
 	sort := func() {
-		if len(stack) > 0 {
-			*p.of(stack)++
+		if part := p.of(stack); part != nil {
+			*part++
 			samples++
 		}
 		stack = stack[:0]
@@ -52,8 +52,11 @@ func ReadParts(r io.Reader) (Parts, error) {
 	return p, nil
 }
 
-// of is the part that a stack belongs to.
+// of is the part that a stack belongs to; nil where there is none, or the core had nothing to do.
 func (p *Parts) of(stack []string) *float64 {
+	if len(stack) == 0 {
+		return nil
+	}
 	runs := func(function string) bool {
 		for _, frame := range stack {
 			if kernel(frame) && strings.Contains(frame, function) {
@@ -69,6 +72,8 @@ func (p *Parts) of(stack []string) *float64 {
 		return &p.Sending
 	case runs("_sys_recv"):
 		return &p.Receiving
+	case runs(" do_idle") && !runs("softirq") && !runs("sysvec"): // no interrupt that found the core idle
+		return nil
 	case kernel(stack[0]):
 		return &p.Rest
 	}
@@ -141,8 +146,10 @@ func (r *Run) profiles(b *strings.Builder) {
 What the server's core does for one reply at saturation, by the samples that perf(1) took of it: medians of all rounds. *Sending* and
 *receiving* are the kernel's part of those calls. *Delivering* is what it does between a link and a socket: over both paths for the reply,
 on the sender's core, so that the server pays for the asker's work, and over the veth pair for the request too. *Rest* is the kernel's
-waiting, waking up and interrupts. *Without own code* is how many times better ours would be if its own code took no time and the kernel
-did for it what it does now: making that code quicker gains no more.
+going to sleep, waking up and interrupts. *Without own code* is how many times better ours would be if its own code took no time and the
+kernel did for it what it does now: making that code quicker gains no more. A sample is taken when the core next lets an interrupt in.
+Over the veth pair, where each request comes with an interrupt from the other core, some of a server's own code so counts as the kernel's:
+read the columns by tenths of a microsecond.
 
 %s`, tables.String())
 }
