@@ -1,5 +1,5 @@
-// Package yesterday is a time server for any time but now. It answers Time (RFC 868) and Daytime (RFC 867) by a clock
-// of the caller's choice, and Echo (RFC 862), over UDP and TCP, and NTP (RFC 5905) over UDP.
+// Package yesterday is a time server for any time but now. It answers NTP (RFC 5905), Time (RFC 868) and Daytime (RFC 867)
+// by a clock of the caller's choice, and Echo (RFC 862): over UDP, and but for NTP over TCP.
 //
 // A zero [Server] serves yesterday's time on the default ports:
 //

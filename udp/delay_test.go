@@ -3,6 +3,7 @@ package udp
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net"
 	"net/netip"
 	"os"
@@ -119,7 +120,7 @@ func TestDelay(t *testing.T) {
 			if want := uint64(8 * len(asked)); n.Answered() != want || n.Dropped() != 0 {
 				t.Errorf("%d answered, %d dropped, want %d and none", n.Answered(), n.Dropped(), want)
 			}
-			if got := n.Notes; got[3] != 24 || got[4] != 16 || exchange.FaultDelay != 1<<3 || exchange.FaultDuplicate != 1<<4 {
+			if got := maps.Collect(n.Noted()); len(got) != 2 || got[exchange.FaultDelay] != 24 || got[exchange.FaultDuplicate] != 16 {
 				t.Errorf("notes %v, want 24 delays and 16 duplicates", got)
 			}
 			told := records(t, tap)

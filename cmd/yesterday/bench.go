@@ -54,7 +54,7 @@ counts as lost. A reply of time says nothing of its
 request, so replies are matched in their order on each lane, a pair of a source port and a source address. That is exact
 while no lane has two requests under way; else a loss shifts the latencies behind it, and a doubled reply stands in for a lost one.
 Where that happened to more than 1 % of the replies the report says so (shared, among limits), and --search calls no such run good:
-let there be more lanes (--sockets, --sources) than requests under way.
+let there be more lanes (--sockets times --sources) than requests under way, which lost ones are until their time-out.
 
 A run of --search sends at least 3,000 requests, for which it may take up to 10s if --duration is less. One that is not good is
 repeated once, and counts as what it is then. It tries at most 24 rates, and none below 1,000 where this machine cannot send even that in time: with the default --duration that is about a minute

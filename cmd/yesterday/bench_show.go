@@ -167,7 +167,7 @@ func (s *benchShower) end(r probe.BenchReport, search *probe.SearchReport) {
 	}
 	if slices.Contains(r.Limits, probe.LimitShared) {
 		line("NOTE", "replies of %v do not say whose they are: some were lost, late or doubled where a port and address had several "+
-			"requests under way, so that latencies are shifted and a doubled reply stands in for a lost one; want more --sockets or --sources than requests under way", s.bench.Service)
+			"requests under way, so that latencies are shifted and a doubled reply stands in for a lost one; a lost one is under way until its time-out: want --sockets times --sources above the rate times --timeout", s.bench.Service)
 	}
 	s.printf("%s", b.String())
 }

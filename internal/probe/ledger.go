@@ -21,18 +21,17 @@ type ledger struct {
 	leaving   []leaving // by the matcher's slots
 	buffer    []byte
 
-	trips       *recorder
-	jitter      jitter
-	offsets     offsets
-	kernel      uint64
-	reordered   uint64
-	highest     uint64    // one more than the latest request that was answered
-	highestAt   time.Time // and when it was
-	corrupted   uint64
-	refused     uint64
-	couldNot    uint64 // requests that were not sent
-	kissed      uint64 // requests that were declined
-	ownedByPort bool   // a request's handle is its number
+	trips     *recorder
+	jitter    jitter
+	offsets   offsets
+	kernel    uint64
+	reordered uint64
+	highest   uint64    // one more than the latest request that was answered
+	highestAt time.Time // and when it was
+	corrupted uint64
+	refused   uint64
+	couldNot  uint64 // requests that were not sent
+	kissed    uint64 // requests that were declined
 }
 
 // leaving is when a request left.
@@ -46,7 +45,6 @@ func newLedger(kind service.Kind, q questions, begun time.Time, timeout, interva
 	m := newMatcher(n, int64(timeout))
 	return &ledger{
 		kind: kind, questions: q, begun: begun, matcher: m, leaving: make([]leaving, len(m.slots)), trips: newRecorder(),
-		ownedByPort: kind == service.Time || kind == service.Daytime,
 	}
 }
 
@@ -103,7 +101,7 @@ func (l *ledger) kiss(a arrival) (Event, bool) {
 func (l *ledger) refuse(handle uint64, at time.Time) Event {
 	e := Event{Kind: Refused, At: at}
 	l.refused++
-	seq, known := handle, l.ownedByPort
+	seq, known := handle, ownPorts(l.kind)
 	if !known {
 		seq, known = l.matcher.only()
 	}
@@ -130,7 +128,7 @@ func apart(monotonic, host time.Duration, stamps bool) time.Duration {
 func (l *ledger) reply(a arrival) (Event, bool) {
 	e := Event{Kind: Corrupted, At: a.at, Reply: a.data}
 	seq, known, good := l.questions.read(a.data)
-	if l.ownedByPort {
+	if ownPorts(l.kind) {
 		seq, known = a.handle, true
 	}
 	known = known && l.matcher.knows(seq)

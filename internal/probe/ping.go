@@ -168,8 +168,8 @@ type pinging struct {
 	heard  time.Time // when something last came
 }
 
-// own tells whether each request has a port of its own.
-func (p *pinging) own() bool { return p.Service == service.Time || p.Service == service.Daytime }
+// ownPorts tells whether each request of a service has a port of its own, since nothing in the reply tells whose it is.
+func ownPorts(k service.Kind) bool { return k == service.Time || k == service.Daytime }
 
 // ports is how many such ports are kept open: as long as a reply may come in time, and as far as there are ports, three time-outs
 // more, to hear what is late.
@@ -189,7 +189,7 @@ func (p *pinging) run(ctx context.Context) (Summary, error) {
 	p.due = p.begun
 	p.ledger = newLedger(p.Service, newQuestions(p.Service, p.Size), p.begun, p.Timeout, p.Interval)
 	p.tell(Event{Kind: Began, At: p.begun})
-	if !p.own() {
+	if !ownPorts(p.Service) {
 		if err := p.network.open(0); err != nil {
 			if !p.last {
 				return Summary{}, errNext
@@ -252,7 +252,7 @@ func (p *pinging) wake() (time.Time, bool) {
 // send sends the next request. An error is one that stays.
 func (p *pinging) send() error {
 	handle := uint64(0)
-	if p.own() {
+	if ownPorts(p.Service) {
 		handle = p.ledger.next()
 		if ports := p.ports(); handle >= ports {
 			p.network.shut(handle - ports)
