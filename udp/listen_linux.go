@@ -12,6 +12,8 @@ import (
 	"sync/atomic"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/yesterday-time/yesterday/internal/mmsg"
 )
 
 // Hosts without IPv6, or whose ports are taken, are tests' to play.
@@ -217,10 +219,7 @@ func setOptions(fd, family int) error {
 	if err := set(unix.SOL_SOCKET, unix.SO_RXQ_OVFL, 1); err != nil {
 		return err
 	}
-	// Beyond net.core.rmem_max only the administrator may go; less is no failure.
-	if set(unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, receiveBuffer) != nil {
-		set(unix.SOL_SOCKET, unix.SO_RCVBUF, receiveBuffer)
-	}
+	mmsg.ReceiveBuffer(fd, receiveBuffer)
 	return nil
 }
 

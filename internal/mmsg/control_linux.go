@@ -44,6 +44,15 @@ func (c Control) Stamp() (seconds, nanoseconds int64, ok bool) {
 	return 0, 0, false
 }
 
+// SoftwareStamp is when the datagram came or left, by SO_TIMESTAMPING, since 1970.
+func (c Control) SoftwareStamp() (seconds, nanoseconds int64, ok bool) {
+	// struct scm_timestamping64: three times seconds and nanoseconds, of which the first is the software's.
+	if c.level == unix.SOL_SOCKET && c.kind == unix.SO_TIMESTAMPING_NEW && len(c.data) >= 16 {
+		seconds, nanoseconds = int64(binary.NativeEndian.Uint64(c.data)), int64(binary.NativeEndian.Uint64(c.data[8:]))
+	}
+	return seconds, nanoseconds, seconds != 0 || nanoseconds != 0
+}
+
 // Overflow is how many datagrams were dropped at the socket so far, since its buffer was full (SO_RXQ_OVFL). It wraps.
 func (c Control) Overflow() (n uint32, ok bool) {
 	if c.level == unix.SOL_SOCKET && c.kind == unix.SO_RXQ_OVFL && len(c.data) >= 4 {
@@ -52,13 +61,25 @@ func (c Control) Overflow() (n uint32, ok bool) {
 	return 0, false
 }
 
-// Failed is why a datagram that was sent did not arrive (IP_RECVERR, of either family).
+// ofSent tells whether it is a struct sock_extended_err: something about a datagram that was sent (IP_RECVERR, of either family).
+func (c Control) ofSent() bool {
+	return (c.level == unix.SOL_IP && c.kind == unix.IP_RECVERR || c.level == unix.SOL_IPV6 && c.kind == unix.IPV6_RECVERR) && len(c.data) >= 16
+}
+
+// Failed is why a datagram that was sent did not arrive.
 func (c Control) Failed() (why syscall.Errno, ok bool) {
-	// struct sock_extended_err begins with its errno.
-	if (c.level == unix.SOL_IP && c.kind == unix.IP_RECVERR || c.level == unix.SOL_IPV6 && c.kind == unix.IPV6_RECVERR) && len(c.data) >= 16 {
-		return syscall.Errno(binary.NativeEndian.Uint32(c.data)), true
+	if !c.ofSent() {
+		return 0, false
 	}
-	return 0, false
+	return syscall.Errno(binary.NativeEndian.Uint32(c.data)), true // it begins with its errno
+}
+
+// Stamped is the number of the datagram that was sent whose stamp this message comes with (SOF_TIMESTAMPING_OPT_ID).
+func (c Control) Stamped() (number uint32, ok bool) {
+	if !c.ofSent() || c.data[4] != unix.SO_EE_ORIGIN_TIMESTAMPING {
+		return 0, false
+	}
+	return binary.NativeEndian.Uint32(c.data[12:]), true // its data, at the end
 }
 
 // A PacketInfo is which of this host's addresses a datagram came to, and so which one its reply leaves from.

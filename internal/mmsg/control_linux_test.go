@@ -163,3 +163,50 @@ func TestSame(t *testing.T) {
 		}
 	}
 }
+
+// A stamp of SO_TIMESTAMPING is the software's alone, the first of three.
+func TestSoftwareStamp(t *testing.T) {
+	stamp := binary.NativeEndian.AppendUint64(binary.NativeEndian.AppendUint64(nil, 1<<32+7), 999)
+	none := make([]byte, 16)
+	for name, c := range map[string]struct {
+		level, kind int32
+		data        []byte
+		ok          bool
+	}{
+		"software's": {unix.SOL_SOCKET, unix.SO_TIMESTAMPING_NEW, slices.Concat(stamp, none, none), true},
+		"hardware's": {unix.SOL_SOCKET, unix.SO_TIMESTAMPING_NEW, slices.Concat(none, none, stamp), false},
+		"cut":        {unix.SOL_SOCKET, unix.SO_TIMESTAMPING_NEW, stamp[:15], false},
+		"other kind": {unix.SOL_SOCKET, unix.SO_TIMESTAMPNS_NEW, stamp, false},
+		"of IP":      {unix.SOL_IP, unix.SO_TIMESTAMPING_NEW, stamp, false},
+	} {
+		m, _, _ := Next(message(c.level, c.kind, slices.Clip(c.data)))
+		s, ns, ok := m.SoftwareStamp()
+		if ok != c.ok || ok && (s != 1<<32+7 || ns != 999) {
+			t.Errorf("%s: %d s, %d ns, %v", name, s, ns, ok)
+		}
+	}
+}
+
+// The number of what was sent comes with its stamp, and not with other words about it.
+func TestStamped(t *testing.T) {
+	word := func(origin byte) []byte {
+		return append(native(uint32(unix.ENOMSG)), origin, 0, 0, 0, 0, 0, 0, 0, 1, 2, 3, 4)
+	}
+	for name, c := range map[string]struct {
+		level, kind int32
+		data        []byte
+		ok          bool
+	}{
+		"IPv4":       {unix.SOL_IP, unix.IP_RECVERR, word(unix.SO_EE_ORIGIN_TIMESTAMPING), true},
+		"IPv6":       {unix.SOL_IPV6, unix.IPV6_RECVERR, word(unix.SO_EE_ORIGIN_TIMESTAMPING), true},
+		"refused":    {unix.SOL_IP, unix.IP_RECVERR, word(unix.SO_EE_ORIGIN_ICMP), false},
+		"cut":        {unix.SOL_IP, unix.IP_RECVERR, word(unix.SO_EE_ORIGIN_TIMESTAMPING)[:15], false},
+		"other kind": {unix.SOL_IP, unix.IP_PKTINFO, word(unix.SO_EE_ORIGIN_TIMESTAMPING), false},
+	} {
+		m, _, _ := Next(message(c.level, c.kind, slices.Clip(c.data)))
+		n, ok := m.Stamped()
+		if ok != c.ok || ok && n != binary.NativeEndian.Uint32([]byte{1, 2, 3, 4}) {
+			t.Errorf("%s: %d, %v", name, n, ok)
+		}
+	}
+}

@@ -38,6 +38,19 @@ func call(number uintptr, fd int, messages []Message, flags int) (n int, err sys
 	return int(r), 0
 }
 
+// ReceiveBuffer asks for room for so many bytes of what comes to a socket while nobody reads it; the kernel doubles it for its own
+// needs. Beyond net.core.rmem_max only the administrator may go; less is no failure.
+func ReceiveBuffer(fd, bytes int) { buffer(fd, unix.SO_RCVBUFFORCE, unix.SO_RCVBUF, bytes) }
+
+// SendBuffer asks for as much for what leaves.
+func SendBuffer(fd, bytes int) { buffer(fd, unix.SO_SNDBUFFORCE, unix.SO_SNDBUF, bytes) }
+
+func buffer(fd, forced, asked, bytes int) {
+	if unix.SetsockoptInt(fd, unix.SOL_SOCKET, forced, bytes) != nil {
+		unix.SetsockoptInt(fd, unix.SOL_SOCKET, asked, bytes)
+	}
+}
+
 // A Sockaddr is the kernel's struct sockaddr_in6, or sockaddr_in in its first 16 bytes.
 type Sockaddr [unix.SizeofSockaddrInet6]byte
 

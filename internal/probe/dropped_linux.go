@@ -6,6 +6,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/yesterday-time/yesterday/internal/mmsg"
 )
 
 // dropped is how many datagrams came to a socket so far and were not kept: its buffer was full. Kernels before 4.12 do not tell.
@@ -19,13 +21,9 @@ func dropped(fd int) uint64 {
 	return uint64(info[unix.SK_MEMINFO_DROPS])
 }
 
-// widen asks for room for what comes to a socket, and leaves, while this program does not run. Beyond net.core's limits only the
-// administrator may go; less is no failure, since what is lost by it is counted.
+// widen makes room for what comes to a socket, and leaves, while this program does not run. What there is none for is counted.
 func widen(fd int) {
 	const size = 8 << 20 // bytes
-	for _, o := range [][2]int{{unix.SO_RCVBUFFORCE, unix.SO_RCVBUF}, {unix.SO_SNDBUFFORCE, unix.SO_SNDBUF}} {
-		if unix.SetsockoptInt(fd, unix.SOL_SOCKET, o[0], size) != nil {
-			unix.SetsockoptInt(fd, unix.SOL_SOCKET, o[1], size)
-		}
-	}
+	mmsg.ReceiveBuffer(fd, size)
+	mmsg.SendBuffer(fd, size)
 }

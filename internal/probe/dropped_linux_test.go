@@ -52,16 +52,7 @@ func TestDropped(t *testing.T) {
 
 // Ping tells what found its sockets full, those included that are shut.
 func TestWatchOverflow(t *testing.T) {
-	server, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer server.Close()
-	w, err := newWatch(server.LocalAddr().(*net.UDPAddr).AddrPort())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer w.close()
+	w, server := unread(t)
 	flood := func(handle uint64) {
 		if err := w.open(handle); err != nil {
 			t.Fatal(err)

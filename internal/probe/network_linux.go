@@ -4,7 +4,6 @@ package probe
 
 import (
 	"bytes"
-	"encoding/binary"
 	"fmt"
 	"net"
 	"net/netip"
@@ -14,6 +13,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/yesterday-time/yesterday/internal/mmsg"
 )
 
 // Every datagram is to be stamped where the network's driver is handed it, and where it is taken from there. The stamps of
@@ -240,27 +241,18 @@ func (w *watch) take(handle uint64, data, control []byte) (came []arrival) {
 
 // readStamp finds the kernel's stamp in what it says beside a datagram, and of one that was sent its number.
 func readStamp(control []byte) (stamp time.Time, id uint32, sent bool) {
-	messages, err := unix.ParseSocketControlMessage(control)
-	if err != nil {
-		return time.Time{}, 0, false
-	}
-	for _, m := range messages {
-		h := m.Header
-		switch {
-		// struct scm_timestamping64: three times seconds and nanoseconds, of which the first is the software's.
-		case h.Level == unix.SOL_SOCKET && h.Type == unix.SO_TIMESTAMPING_NEW && len(m.Data) >= 16:
-			s, ns := int64(binary.NativeEndian.Uint64(m.Data)), int64(binary.NativeEndian.Uint64(m.Data[8:]))
-			if s != 0 || ns != 0 {
-				stamp = time.Unix(s, ns)
-			}
-		// struct sock_extended_err: its errno, its origin, and at the end its data, which is the number.
-		case (h.Level == unix.SOL_IP && h.Type == unix.IP_RECVERR || h.Level == unix.SOL_IPV6 && h.Type == unix.IPV6_RECVERR) && len(m.Data) >= 16:
-			if m.Data[4] == unix.SO_EE_ORIGIN_TIMESTAMPING {
-				id, sent = binary.NativeEndian.Uint32(m.Data[12:]), true
-			}
+	for {
+		m, rest, ok := mmsg.Next(control)
+		if !ok {
+			return stamp, id, sent && !stamp.IsZero()
+		}
+		control = rest
+		if s, ns, ok := m.SoftwareStamp(); ok {
+			stamp = time.Unix(s, ns)
+		} else if n, ok := m.Stamped(); ok {
+			id, sent = n, true
 		}
 	}
-	return stamp, id, sent && !stamp.IsZero()
 }
 
 // atStamp takes the time read, which has a monotonic reading, back to the stamp. A stamp that lies before it by more than a

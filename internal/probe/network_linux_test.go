@@ -39,18 +39,25 @@ func TestKernelStampsBothEnds(t *testing.T) {
 	}
 }
 
-// Replies to several sockets are told of in the order in which they came, not in that in which the sockets are looked at.
-func TestArrivalsAreInOrder(t *testing.T) {
+// unread is a watch that nobody reads, of a server whose socket this is.
+func unread(t *testing.T) (*watch, *net.UDPConn) {
+	t.Helper()
 	server, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer server.Close()
+	t.Cleanup(func() { server.Close() })
 	w, err := newWatch(server.LocalAddr().(*net.UDPAddr).AddrPort())
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer w.close()
+	t.Cleanup(w.close)
+	return w, server
+}
+
+// Replies to several sockets are told of in the order in which they came, not in that in which the sockets are looked at.
+func TestArrivalsAreInOrder(t *testing.T) {
+	w, server := unread(t)
 	const sockets = 8
 	var events []unix.EpollEvent
 	var from [sockets]netip.AddrPort
@@ -62,6 +69,7 @@ func TestArrivalsAreInOrder(t *testing.T) {
 		if _, err := w.send(uint64(i), uint64(i), []byte("hi")); err != nil {
 			t.Fatal(err)
 		}
+		var err error
 		if _, from[i], err = server.ReadFromUDPAddrPort(request); err != nil {
 			t.Fatal(err)
 		}
