@@ -117,11 +117,7 @@ func (r *Run) comparison(path, service string, names []string) string {
 			if name != Ours {
 				ratio = r.ratio(path, service, name, m).times()
 			}
-			value := r.of(path, service, name, m).median(m.Format)
-			if m.Name == Rate.Name && r.limited(path, service, name) {
-				value = "≥ " + value
-			}
-			row = append(row, value, ratio)
+			row = append(row, r.value(path, service, name, m), ratio)
 			if m.Name == Rate.Name {
 				row = append(row, r.of(path, service, name, busy).median(busy.Format))
 			}

@@ -9,6 +9,7 @@ package peers
 
 import (
 	"fmt"
+	"iter"
 	"time"
 )
 
@@ -137,12 +138,10 @@ var busy = Measure{"core busy", func(s Sample) float64 { return s.Busy }, false,
 // limited tells whether the generator was the bottleneck in most rounds.
 func (r *Run) limited(path, service, server string) bool {
 	limited, all := 0, 0
-	for _, s := range r.Samples {
-		if s.Path == path && s.Service == service && s.Server == server {
-			all++
-			if s.Limit != "" {
-				limited++
-			}
+	for s := range r.samples(path, service, server) {
+		all++
+		if s.Limit != "" {
+			limited++
 		}
 	}
 	return 2*limited > all
@@ -166,30 +165,45 @@ func (r *Run) losses() []string {
 	return lines
 }
 
+// samples yields those of a server for a service over a path.
+func (r *Run) samples(path, service, server string) iter.Seq[Sample] {
+	return func(yield func(Sample) bool) {
+		for _, s := range r.Samples {
+			if s.Path == path && s.Service == service && s.Server == server && !yield(s) {
+				return
+			}
+		}
+	}
+}
+
 // of is a server's figures for a service over a path, one a round that has one.
 func (r *Run) of(path, service, server string, m Measure) Spread {
 	var values []float64
-	for _, s := range r.Samples {
-		if s.Path == path && s.Service == service && s.Server == server && m.Of(s) > 0 {
+	for s := range r.samples(path, service, server) {
+		if m.Of(s) > 0 {
 			values = append(values, m.Of(s))
 		}
 	}
 	return SpreadOf(values)
 }
 
+// value writes the median of a server's figures, with ≥ before a rate that is the generator's.
+func (r *Run) value(path, service, server string, m Measure) string {
+	text := r.of(path, service, server, m).median(m.Format)
+	if m.Name == Rate.Name && r.limited(path, service, server) {
+		text = "≥ " + text
+	}
+	return text
+}
+
 // ratio is how many times better ours did than a server, one value for each round that has both.
 func (r *Run) ratio(path, service, server string, m Measure) Spread {
 	ours := make(map[int]float64)
-	for _, s := range r.Samples {
-		if s.Path == path && s.Service == service && s.Server == Ours {
-			ours[s.Round] = m.Of(s)
-		}
+	for s := range r.samples(path, service, Ours) {
+		ours[s.Round] = m.Of(s)
 	}
 	var values []float64
-	for _, s := range r.Samples {
-		if s.Path != path || s.Service != service || s.Server != server {
-			continue
-		}
+	for s := range r.samples(path, service, server) {
 		mine, theirs := ours[s.Round], m.Of(s)
 		if mine <= 0 || theirs <= 0 {
 			continue

@@ -113,11 +113,7 @@ func (r *Run) plotRow(b *strings.Builder, row plotRow, y int) int {
 				continue
 			}
 			at := top + j*barStep
-			value := row.measure.Format(s.Median)
-			if row.measure.Name == Rate.Name && r.limited(path, row.service, name) {
-				value = "≥ " + value
-			}
-			bar(b, left, at, name, s, greatest, value)
+			bar(b, left, at, name, s, greatest, r.value(path, row.service, name, row.measure))
 		}
 		x := left + nameWidth
 		fmt.Fprintf(b, `<line class="axis" x1="%d" y1="%d" x2="%[1]d" y2="%[3]d"/>`+"\n", x, top-4, top+len(names)*barStep-3)

@@ -120,8 +120,8 @@ func (r *Run) bound(path, service, server string) Spread {
 // part is a server's figures of one part, which may be 0, one a round that has a profile.
 func (r *Run) part(path, service, server string, m Measure) Spread {
 	var values []float64
-	for _, s := range r.Samples {
-		if s.Path == path && s.Service == service && s.Server == server && s.Parts != (Parts{}) {
+	for s := range r.samples(path, service, server) {
+		if s.Parts != (Parts{}) {
 			values = append(values, m.Of(s))
 		}
 	}
